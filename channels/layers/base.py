@@ -1,0 +1,233 @@
+"""What every layer of ours has in common: the contract, names and capacities."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import secrets
+import string
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from .. import exceptions
+from ..types import Content, Received
+
+#: A name is shorter than this, in characters.
+NAME_LIMIT = 100
+
+#: Characters in the random part of a name that ``new_channel`` makes: 62 ** 12 possibilities.
+RANDOM_LENGTH = 12
+
+RANDOM_ALPHABET = string.ascii_letters + string.digits
+CHANNEL_NAME = re.compile(r"[A-Za-z0-9\-_.]+([?!][A-Za-z0-9\-_.]+)?")
+RECEIVE_NAME = re.compile(r"[A-Za-z0-9\-_.]+(\?[A-Za-z0-9\-_.]+|!)?")
+GROUP_NAME = re.compile(r"[A-Za-z0-9\-_.]+")
+LETTERS = "ASCII letters, digits, '-', '_' and '.'"
+
+CapacityPatterns = Mapping[str | re.Pattern[str], int]
+
+
+def queue_of(channel: str) -> str:
+    """The queue that ``channel`` is read from: process-specific channels share their process's."""
+    process, mark, _ = channel.partition("!")
+    return process + mark
+
+
+def random_name() -> str:
+    """An unused name for a process, a socket or a single-reader channel."""
+    return "".join(secrets.choice(RANDOM_ALPHABET) for _ in range(RANDOM_LENGTH))
+
+
+class BaseChannelLayer:
+    """The contract of a channel layer, and what its implementations share.
+
+    Arguments of the constructor (all layers of ours):
+
+    ``expiry``
+        Seconds after which an unread message is gone.
+    ``group_expiry``
+        Seconds that a membership lasts after the last ``group_add``.
+    ``capacity``
+        Messages that a channel holds before ``send`` raises ``ChannelFull``.
+    ``channel_capacity``
+        Other capacities: a dict from globs or compiled patterns, matched against the channel's
+        name (up to ``!`` for process-specific ones), to numbers; the first match wins.
+    ``max_message_size``
+        Bytes that an encoded message may have, ``None`` for no limit.
+    """
+
+    #: True when other processes cannot see the messages of this layer.
+    local_only: ClassVar[bool] = False
+    extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
+
+    ChannelFull = exceptions.ChannelFull
+    MessageTooLarge = exceptions.MessageTooLarge
+
+    def __init__(
+        self,
+        expiry: float = 60,
+        group_expiry: float = 86400,
+        capacity: int = 1000,
+        channel_capacity: CapacityPatterns | None = None,
+        max_message_size: int | None = None,
+    ) -> None:
+        self.expiry = expiry
+        self.group_expiry = group_expiry
+        self.capacity = capacity
+        self.channel_capacity = _compile_capacities(channel_capacity or {})
+        self.max_message_size = max_message_size
+
+    def send(self, channel: str, message: Content) -> None:
+        """Put ``message`` on ``channel``; never waits for room.
+
+        Raises ``ChannelFull``, ``MessageTooLarge``, and ``TypeError`` for a bad name or a value
+        that cannot travel. The caller's dict is neither altered nor kept.
+        """
+        raise NotImplementedError
+
+    async def send_async(self, channel: str, message: Content) -> None:
+        """The same as ``send``, without blocking the event loop."""
+        raise NotImplementedError
+
+    def receive(self, channels: Iterable[str], block: bool = False) -> Received:
+        """Take one message off the first of ``channels`` that has any.
+
+        Returns ``(channel, message)``, or ``(None, None)``. With ``block`` it waits for a
+        message, about a second at the most. Process-specific channels are named up to and
+        including their ``!``.
+        """
+        raise NotImplementedError
+
+    def receive_many(self, channels: Iterable[str], block: bool = False) -> Received:
+        """The old name of ``receive``."""
+        return self.receive(channels, block)
+
+    async def receive_async(self, channels: Iterable[str]) -> Received:
+        """The same as a blocking ``receive``, without blocking the event loop.
+
+        A cancelled call loses no message.
+        """
+        raise NotImplementedError
+
+    def new_channel(self, pattern: str) -> str:
+        """An unused single-reader name that starts with ``pattern``, which ends in ``?``."""
+        if not isinstance(pattern, str) or not pattern.endswith("?"):
+            raise TypeError(
+                f"new_channel() takes a pattern that ends in '?', not {pattern!r}; names of "
+                "process-specific channels ('!') are made by the process that reads them."
+            )
+        name = pattern + random_name()
+        self.check_channel(name)
+        return name
+
+    def group_add(self, group: str, channel: str) -> None:
+        """Make ``channel`` a member of ``group`` for ``group_expiry`` seconds from now."""
+        raise NotImplementedError
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """End the membership of ``channel`` in ``group``, if there is one."""
+        raise NotImplementedError
+
+    def group_channels(self, group: str) -> list[str]:
+        """The members of ``group``."""
+        raise NotImplementedError
+
+    def group_refresh(self, channels: Iterable[str]) -> None:
+        """Start the ``group_expiry`` of every membership of ``channels`` anew."""
+        raise NotImplementedError
+
+    def send_group(self, group: str, message: Content) -> None:
+        """Put ``message`` on every member of ``group``; members that are full miss it."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Empty the layer, for every client: messages, groups and statistics."""
+        raise NotImplementedError
+
+    def global_statistics(self) -> dict[str, int]:
+        """Figures of the whole layer: ``messages_count`` and ``channel_full_count``."""
+        raise NotImplementedError
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        """Figures of one channel.
+
+        ``messages_count`` (sent so far), ``messages_pending``, ``messages_max_age`` (seconds)
+        and ``channel_full_count``. Process-specific channels are counted per process, and
+        single-reader ones (but for what is pending) per name up to their ``?``.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back connections; the layer may be used again afterwards."""
+
+    def get_capacity(self, channel: str) -> int:
+        """How many messages the queue of ``channel`` holds."""
+        queue = queue_of(channel).removesuffix("!")
+        for pattern, capacity in self.channel_capacity:
+            if pattern.match(queue):
+                return capacity
+        return self.capacity
+
+    def channel_full(self, channel: str, depth: int) -> exceptions.ChannelFull:
+        """The error for a ``channel`` that has ``depth`` messages waiting."""
+        return self.ChannelFull(
+            f"Channel {channel!r} is full: {depth} messages wait in {queue_of(channel)!r}, whose "
+            f"capacity is {self.get_capacity(channel)}. Start more readers, or raise 'capacity' "
+            "or 'channel_capacity' in the layer's CONFIG."
+        )
+
+    def check_channel(self, name: str) -> None:
+        """Raise ``TypeError`` unless a message can be sent to ``name``."""
+        _check_name(
+            name,
+            CHANNEL_NAME,
+            "channel",
+            f"{LETTERS}, with at most one '?' or '!' that more characters follow",
+        )
+
+    def check_receive_channel(self, name: str) -> None:
+        """Raise ``TypeError`` unless messages can be received from ``name``."""
+        if isinstance(name, str) and CHANNEL_NAME.fullmatch(name) and "!" in name:
+            raise TypeError(
+                f"{name!r} cannot be received from by itself: a process receives all its "
+                f"process-specific channels at once, under {queue_of(name)!r}."
+            )
+        _check_name(
+            name,
+            RECEIVE_NAME,
+            "channel",
+            f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end",
+        )
+
+    def check_group(self, name: str) -> None:
+        """Raise ``TypeError`` unless ``name`` can be a group's name."""
+        _check_name(name, GROUP_NAME, "group", LETTERS)
+
+
+def _check_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"A {kind} name must be text, not {type(name).__name__}: {name!r}.")
+    if rule.fullmatch(name) and len(name) < NAME_LIMIT:
+        return
+    raise TypeError(
+        f"{name!r} is not a {kind} name: a {kind} name has fewer than {NAME_LIMIT} characters "
+        f"(this one has {len(name)}) and consists of {allowed}{_offender(name, rule)}."
+    )
+
+
+def _offender(name: str, rule: re.Pattern[str]) -> str:
+    """Which character breaks the rule, as the end of a sentence."""
+    if rule.fullmatch(name):
+        return ""
+    if not name:
+        return "; this one is empty"
+    found = rule.match(name)
+    position = found.end() if found else 0
+    return f"; {name[position]!r} at position {position} breaks this"
+
+
+def _compile_capacities(patterns: CapacityPatterns) -> list[tuple[re.Pattern[str], int]]:
+    return [
+        (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, limit)
+        for pattern, limit in patterns.items()
+    ]

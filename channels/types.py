@@ -1,0 +1,27 @@
+"""The vocabulary of types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+#: What a message holds: text keys, and values that the layers' codec carries.
+Content = dict[str, Any]
+
+#: ``consumer(message, **kwargs)``; its return value is ignored.
+Consumer = Callable[..., Any]
+
+#: What ``receive`` gives: a channel name and a message, or two times ``None``.
+Received = tuple[str, Content] | tuple[None, None]
+
+
+class Layer(Protocol):
+    """What every channel layer offers, third-party ones included."""
+
+    ChannelFull: type[Exception]
+
+    def send(self, channel: str, message: Content) -> None: ...
+
+    def receive(self, channels: Iterable[str], block: bool = False) -> Received: ...
+
+    def new_channel(self, pattern: str) -> str: ...
