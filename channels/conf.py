@@ -1,0 +1,36 @@
+"""Every read of ``django.conf.settings``, with the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+#: What an empty ALLOWED_HOSTS means while DEBUG is on: the same as in Django.
+LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+
+
+def allowed_hosts() -> list[str]:
+    """``ALLOWED_HOSTS``; empty with DEBUG, it means this machine."""
+    hosts = list(settings.ALLOWED_HOSTS)
+    return LOCAL_HOSTS[:] if settings.DEBUG and not hosts else hosts
+
+
+def allowed_origins() -> list[str] | None:
+    """``CHANNELS_ALLOWED_ORIGINS``, or ``None`` when the setting is absent."""
+    return _list_of_text("CHANNELS_ALLOWED_ORIGINS")
+
+
+def ws_protocols() -> list[str]:
+    """``CHANNELS_WS_PROTOCOLS``: subprotocols to choose by default, the preferred one first."""
+    return _list_of_text("CHANNELS_WS_PROTOCOLS") or []
+
+
+def _list_of_text(name: str) -> list[str] | None:
+    value: Iterable[str] | None = getattr(settings, name, None)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise ImproperlyConfigured(f"{name} must be a list, not a string: write [{value!r}].")
+    return list(value)
