@@ -11,9 +11,13 @@ from typing import ClassVar
 
 from .. import exceptions
 from ..types import Content, Received
+from . import codec
 
 #: A name is shorter than this, in characters.
 NAME_LIMIT = 100
+
+#: Seconds that a blocking receive waits before it returns with nothing.
+BLOCK_SECONDS = 1.0
 
 #: Characters in the random part of a name that ``new_channel`` makes: 62 ** 12 possibilities.
 RANDOM_LENGTH = 12
@@ -31,6 +35,12 @@ def queue_of(channel: str) -> str:
     """The queue that ``channel`` is read from: process-specific channels share their process's."""
     process, mark, _ = channel.partition("!")
     return process + mark
+
+
+def statistics_name(channel: str) -> str:
+    """What ``channel`` is counted under: its process, or its single-reader name up to ``?``."""
+    name, mark, _ = channel.partition("?")
+    return queue_of(name + mark)
 
 
 def random_name() -> str:
@@ -160,6 +170,21 @@ class BaseChannelLayer:
     def close(self) -> None:
         """Give back connections; the layer may be used again afterwards."""
 
+    def encode(self, message: Content) -> bytes:
+        """``message`` in the wire format.
+
+        Raises ``TypeError`` for a value that cannot travel, ``MessageTooLarge`` past
+        ``max_message_size``.
+        """
+        data = codec.encode(message)
+        if self.max_message_size is not None and len(data) > self.max_message_size:
+            raise self.MessageTooLarge(
+                f"The message has {len(data)} bytes when encoded, the layer takes "
+                f"{self.max_message_size}: send less, or raise 'max_message_size' in the "
+                "layer's CONFIG."
+            )
+        return data
+
     def get_capacity(self, channel: str) -> int:
         """How many messages the queue of ``channel`` holds."""
         queue = queue_of(channel).removesuffix("!")
@@ -176,7 +201,8 @@ class BaseChannelLayer:
             "or 'channel_capacity' in the layer's CONFIG."
         )
 
-    def check_channel(self, name: str) -> None:
+    @staticmethod
+    def check_channel(name: str) -> None:
         """Raise ``TypeError`` unless a message can be sent to ``name``."""
         _check_name(
             name,
@@ -185,7 +211,8 @@ class BaseChannelLayer:
             f"{LETTERS}, with at most one '?' or '!' that more characters follow",
         )
 
-    def check_receive_channel(self, name: str) -> None:
+    @staticmethod
+    def check_receive_channel(name: str) -> None:
         """Raise ``TypeError`` unless messages can be received from ``name``."""
         if isinstance(name, str) and CHANNEL_NAME.fullmatch(name) and "!" in name:
             raise TypeError(
@@ -199,7 +226,8 @@ class BaseChannelLayer:
             f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end",
         )
 
-    def check_group(self, name: str) -> None:
+    @staticmethod
+    def check_group(name: str) -> None:
         """Raise ``TypeError`` unless ``name`` can be a group's name."""
         _check_name(name, GROUP_NAME, "group", LETTERS)
 

@@ -1,0 +1,133 @@
+"""Messages as bytes: the wire format that every layer of ours shares.
+
+An encoded message is one byte that names the wire format, then the message in msgpack. The
+byte is the place where later formats (an encrypted one, say) are told apart.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import msgpack  # type: ignore[import-untyped]
+
+from ..types import Content
+
+#: The format that ``encode`` writes.
+WIRE_VERSION = 1
+
+#: How deep lists and dicts may nest: what Python's recursion and msgpack bear with ease.
+NESTING_LIMIT = 256
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+ATOMS = frozenset({str, bytes, bool, float, type(None)})
+VERSION_BYTE = bytes([WIRE_VERSION])
+
+
+def encode(message: Content) -> bytes:
+    """``message`` as bytes.
+
+    Raises ``TypeError`` for something that is no dict, and for a key or value that cannot
+    travel, naming its place in the message.
+    """
+    if isinstance(message, dict) and _has_text_keys(message) and _can_travel(message, 0):
+        try:
+            return VERSION_BYTE + cast(bytes, msgpack.packb(message))
+        except UnicodeEncodeError:
+            pass
+    raise TypeError(_find_refusal(message, "content", 0) or "This message cannot travel.")
+
+
+def decode(data: bytes) -> Content:
+    """The message in ``data``; ``ValueError`` when this release cannot read it."""
+    check_version(data)
+    return cast(Content, msgpack.unpackb(memoryview(data)[1:], strict_map_key=False))
+
+
+def check_version(data: bytes) -> None:
+    """Raise ``ValueError`` unless ``data`` starts with the byte of a format read here."""
+    if data[:1] != VERSION_BYTE:
+        found = f"wire format {data[0]}" if data else "no wire format (it is empty)"
+        raise ValueError(
+            f"A message came in {found}, but this release of channels reads wire format "
+            f"{WIRE_VERSION}: run the same release in every process."
+        )
+
+
+def _has_text_keys(message: Content) -> bool:
+    return all(isinstance(key, str) for key in message)
+
+
+def _can_travel(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if kind in ATOMS:
+        return True
+    if isinstance(value, int):
+        return INT_MIN <= value <= INT_MAX
+    if isinstance(value, dict):
+        return depth < NESTING_LIMIT and all(
+            isinstance(key, str | int) and _can_travel(key, depth) and _can_travel(item, depth + 1)
+            for key, item in value.items()
+        )
+    if isinstance(value, list | tuple):
+        return depth < NESTING_LIMIT and all(_can_travel(item, depth + 1) for item in value)
+    return isinstance(value, str | bytes | float)
+
+
+def _find_refusal(value: Any, path: str, depth: int) -> str | None:
+    """Why ``value`` cannot travel, or ``None`` when it can."""
+    if depth == 0 and not isinstance(value, dict):
+        return f"A message is a dict, not {type(value).__name__}: {value!r}."
+    if isinstance(value, dict | list | tuple):
+        if depth >= NESTING_LIMIT:
+            return f"{path[:80]}...: values nested deeper than {NESTING_LIMIT} cannot travel."
+        return _find_refusal_inside(value, path, depth)
+    if isinstance(value, int):
+        fits = INT_MIN <= value <= INT_MAX
+        return None if fits else f"{path}: an int outside 64 bits (signed) cannot travel."
+    if isinstance(value, str):
+        return _find_surrogate(value, path)
+    if value is None or isinstance(value, bytes | float):
+        return None
+    return (
+        f"{path}: {type(value).__name__} cannot travel through a channel layer; messages hold "
+        "bytes, str, int, float, bool, None, and lists and dicts of these."
+    )
+
+
+def _find_refusal_inside(
+    value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str, depth: int
+) -> str | None:
+    if not isinstance(value, dict):
+        found = (_find_refusal(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value))
+        return next(filter(None, found), None)
+    for key, item in value.items():
+        refusal = _find_bad_key(key, path, depth) or _find_refusal(
+            item, f"{path}[{_quote(key)}]", depth + 1
+        )
+        if refusal:
+            return refusal
+    return None
+
+
+def _find_bad_key(key: Any, path: str, depth: int) -> str | None:
+    permitted = isinstance(key, str) if depth == 0 else isinstance(key, str | int)
+    if not permitted:
+        allowed = "text" if depth == 0 else "text or int"
+        return f"{path}: the key {key!r} is {type(key).__name__}, but keys must be {allowed}."
+    return _find_refusal(key, f"{path}: the key {_quote(key)}", depth + 1)
+
+
+def _find_surrogate(text: str, path: str) -> str | None:
+    try:
+        str.encode(text)
+    except UnicodeEncodeError as error:
+        return (
+            f"{path}: text with the lone surrogate {error.object[error.start]!r} at position "
+            f"{error.start} cannot travel, as it has no UTF-8 form."
+        )
+    return None
+
+
+def _quote(key: Any) -> str:
+    return json.dumps(key) if isinstance(key, str) else int.__repr__(key)
