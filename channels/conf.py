@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 #: What an empty ALLOWED_HOSTS means while DEBUG is on: the same as in Django.
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+
+#: Bytes of a request body: more than any form or upload of a usual site, and a bound all the
+#: same on what one client may push through the channel layer.
+MAX_BODY_SIZE = 1024**3
+
+#: Bytes of a WebSocket frame: the message size that every layer carries.
+MAX_FRAME_SIZE = 1024**2
+
+
+def channel_layers() -> dict[str, dict[str, Any]]:
+    """``CHANNEL_LAYERS``: the configuration of each layer, by alias."""
+    layers: dict[str, dict[str, Any]] = getattr(settings, "CHANNEL_LAYERS", {})
+    return layers
 
 
 def allowed_hosts() -> list[str]:

@@ -1,0 +1,248 @@
+"""The channel layers that the settings name, and the interface server in front of them."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import django
+from django.core.signals import setting_changed
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+
+from . import conf
+from .exceptions import InvalidChannelLayerError
+from .routing import Router, Routing
+from .types import Layer
+from .utils import import_configured
+
+__all__ = [
+    "DEFAULT_CHANNEL_LAYER",
+    "ChannelLayerManager",
+    "ChannelLayerWrapper",
+    "InvalidChannelLayerError",
+    "channel_layers",
+    "get_asgi_application",
+    "get_channel_layer",
+]
+
+DEFAULT_CHANNEL_LAYER = "default"
+
+#: Where the layers of old settings live now.
+OLD_BACKENDS = {
+    "asgiref.inmemory.ChannelLayer": "channels.layers.InMemoryChannelLayer",
+    "asgi_redis.RedisChannelLayer": "channels.layers.redis.RedisChannelLayer",
+    "asgi_redis.core.RedisChannelLayer": "channels.layers.redis.RedisChannelLayer",
+    "asgi_redis.RedisSentinelChannelLayer": "channels.layers.redis.RedisSentinelChannelLayer",
+}
+
+
+class ChannelLayerWrapper:
+    """A channel layer with its alias and its routing; all else is the layer's.
+
+    Arguments: the layer, the alias it has in the settings, and its routing (a list, a dict, or
+    the dotted path of either).
+    """
+
+    def __init__(self, channel_layer: Any, alias: str, routing: Routing) -> None:
+        self.channel_layer = channel_layer
+        self.alias = alias
+        self.routing = routing
+
+    @cached_property
+    def router(self) -> Router:
+        """The router over the routing, which is imported when it is first needed.
+
+        Raises ``ImproperlyConfigured`` for a routing that cannot be imported.
+        """
+        return Router(self.routing)
+
+    def local_only(self) -> bool:
+        """Whether the messages of this layer stay within this process."""
+        return bool(getattr(self.channel_layer, "local_only", False))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "channel_layer":
+            raise AttributeError(name)
+        return getattr(self.channel_layer, name)
+
+    def __str__(self) -> str:
+        layer = type(self.channel_layer)
+        return f"{self.alias} ({layer.__module__}.{layer.__qualname__})"
+
+    def __repr__(self) -> str:
+        return f"<ChannelLayerWrapper {self}>"
+
+
+class ChannelLayerManager:
+    """The wrappers of all layers that ``CHANNEL_LAYERS`` configures, each made on first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._configured: dict[str, ChannelLayerWrapper] = {}
+        self._placed: dict[str, ChannelLayerWrapper] = {}
+        setting_changed.connect(self._forget_configured)
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The ``CHANNEL_LAYERS`` setting."""
+        return conf.channel_layers()
+
+    def __getitem__(self, alias: str) -> ChannelLayerWrapper:
+        with self._lock:
+            if alias in self._placed:
+                return self._placed[alias]
+            if alias not in self._configured:
+                self._configured[alias] = self.make_backend(alias)
+            return self._configured[alias]
+
+    def __contains__(self, alias: object) -> bool:
+        return alias in self._placed or alias in self.configs
+
+    def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
+        """Put ``layer`` under ``alias``, whatever the settings say; ``None`` goes back to them.
+
+        Returns what was there, ``None`` when nothing had been made yet.
+        """
+        with self._lock:
+            old = self._placed.pop(alias, None) or self._configured.pop(alias, None)
+            if layer is not None:
+                self._placed[alias] = layer
+            return old
+
+    def make_backend(self, alias: str) -> ChannelLayerWrapper:
+        """A new layer from the ``CONFIG`` of ``alias``, in a wrapper.
+
+        Raises ``KeyError`` for an alias that is not configured, and
+        ``InvalidChannelLayerError`` for a configuration that cannot be used.
+        """
+        return self._make(alias, self._config(alias).get("CONFIG", {}))
+
+    def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
+        """The same from ``TEST_CONFIG``, which must be there."""
+        config = self._config(alias)
+        if "TEST_CONFIG" not in config:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG: add one, whose keywords keep the "
+                "layer of the tests apart from the real one (another database or prefix)."
+            )
+        return self._make(alias, config["TEST_CONFIG"])
+
+    def _config(self, alias: str) -> dict[str, Any]:
+        try:
+            return self.configs[alias]
+        except KeyError:
+            raise KeyError(
+                f"There is no channel layer {alias!r}: CHANNEL_LAYERS has "
+                f"{sorted(self.configs) or 'no entries'}."
+            ) from None
+
+    def _make(self, alias: str, keywords: dict[str, Any]) -> ChannelLayerWrapper:
+        config = self._config(alias)
+        backend = _import_backend(alias, config)
+        if "ROUTING" not in config:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] has no ROUTING: set it to the dotted path of the "
+                "project's list of routes, such as 'mysite.routing.channel_routing'."
+            )
+        try:
+            layer = backend(**keywords)
+        except (TypeError, ValueError) as error:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] has a CONFIG that {config['BACKEND']} does not take: "
+                f"{error}"
+            ) from error
+        return ChannelLayerWrapper(layer, alias, config["ROUTING"])
+
+    def _forget_configured(self, *, setting: str, **kwargs: Any) -> None:
+        if setting == "CHANNEL_LAYERS":
+            with self._lock:
+                self._configured.clear()
+
+
+def _import_backend(alias: str, config: dict[str, Any]) -> Any:
+    try:
+        path = config["BACKEND"]
+    except KeyError:
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS[{alias!r}] has no BACKEND: set it to the dotted path of a layer, "
+            "such as 'channels.layers.InMemoryChannelLayer'."
+        ) from None
+    if path in OLD_BACKENDS:
+        warnings.warn(
+            f"CHANNEL_LAYERS[{alias!r}]: the BACKEND {path!r} is now {OLD_BACKENDS[path]!r}.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        path = OLD_BACKENDS[path]
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {path!r}, which cannot be imported "
+            f"({error}): check its spelling and that its package is installed."
+        ) from error
+
+
+channel_layers = ChannelLayerManager()
+
+
+def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Layer:
+    """Set Django up and return the layer itself, without wrapper and routing.
+
+    Raises ``KeyError`` or ``InvalidChannelLayerError`` as ``channel_layers`` does.
+    """
+    django.setup(set_prefix=False)
+    layer: Layer = channel_layers[alias].channel_layer
+    return layer
+
+
+def get_asgi_application(
+    alias: str = DEFAULT_CHANNEL_LAYER,
+    http: Any = None,
+    http_timeout: float = 60,
+    websocket_handshake_timeout: float = 5,
+    websocket_timeout: float | None = None,
+    ws_protocols: Sequence[str] | None = None,
+    max_body_size: int = conf.MAX_BODY_SIZE,
+    max_frame_size: int = conf.MAX_FRAME_SIZE,
+) -> Any:
+    """The interface server as an ASGI 3 application, for a project's ``asgi.py``.
+
+    Sets Django up (settings, logging, apps), but imports no routing. Arguments:
+
+    ``alias``
+        The channel layer to use.
+    ``http``
+        An ASGI application that takes HTTP requests instead of the channel layer.
+    ``http_timeout``
+        Seconds until a request that nobody answers gets 503; 0 for never.
+    ``websocket_handshake_timeout``
+        Seconds until a socket that nobody accepts is refused; 0 for never.
+    ``websocket_timeout``
+        Seconds after which a socket is closed; ``None`` for the layer's ``group_expiry``, 0 for
+        never.
+    ``ws_protocols``
+        Subprotocols to accept, best first; ``None`` for ``CHANNELS_WS_PROTOCOLS``.
+    ``max_body_size``
+        Bytes of a request body; more gets 413.
+    ``max_frame_size``
+        Bytes of a WebSocket frame; more closes the socket with 1009.
+
+    Raises ``KeyError`` or ``InvalidChannelLayerError`` for a layer that cannot be used.
+    """
+    application = import_configured(
+        "channels.interface.application.InterfaceApplication", "interface server"
+    )
+    return application(
+        get_channel_layer(alias),
+        http=http,
+        http_timeout=http_timeout,
+        websocket_handshake_timeout=websocket_handshake_timeout,
+        websocket_timeout=websocket_timeout,
+        ws_protocols=ws_protocols,
+        max_body_size=max_body_size,
+        max_frame_size=max_frame_size,
+    )

@@ -1,0 +1,43 @@
+"""Running one consumer: the one place that does it, for workers and for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import close_old_connections, reset_queries
+
+from .exceptions import ChannelSocketException
+from .message import Message
+from .signals import consumer_finished, consumer_started
+from .types import Consumer
+
+# Django recycles database connections around a request; a consumer is our request. Connections
+# inside a transaction, such as those of a TestCase, are left alone by Django itself.
+consumer_started.connect(reset_queries)
+consumer_started.connect(close_old_connections)
+consumer_finished.connect(close_old_connections)
+
+
+def run_consumer(
+    consumer: Consumer, message: Message, kwargs: dict[str, Any], sender: type
+) -> Any:
+    """Run ``consumer`` on ``message`` and return its result.
+
+    ``sender`` is the sender of the signals. Held sends go out when the consumer has ended,
+    whichever way. A ``ChannelSocketException`` acts on its socket; every other exception gets
+    through.
+    """
+    try:
+        return _run_between_signals(consumer, message, kwargs, sender)
+    except ChannelSocketException as error:
+        error.run(message)
+
+
+def _run_between_signals(
+    consumer: Consumer, message: Message, kwargs: dict[str, Any], sender: type
+) -> Any:
+    try:
+        consumer_started.send(sender=sender, environ={})
+        return consumer(message, **kwargs)
+    finally:
+        consumer_finished.send_robust(sender=sender)

@@ -1,0 +1,246 @@
+"""Workers: receive a message, find its consumer, run it, and again."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
+from typing import Any
+
+from . import signals
+from .exceptions import ChannelLayerUnavailable, ConsumeLater, DenyConnection
+from .lifecycle import run_consumer
+from .message import Message
+from .pending import RETRY_TIME, send_until
+from .types import Content
+from .utils import name_that_thing, receive_method
+
+logger = logging.getLogger("django.channels")
+
+#: Seconds to rest after a receive that gave nothing and did not wait either (a layer may do so),
+#: and after one that failed: an idle worker must not use a core.
+IDLE_PAUSE = 0.05
+ERROR_PAUSE = 1.0
+
+Callback = Callable[[str, Message], object]
+
+
+class Worker:
+    """Runs the consumers of a channel layer's routing, one message at a time.
+
+    Arguments:
+
+    ``channel_layer``
+        The wrapper of the layer to serve, from ``channel_layers``.
+    ``callback``
+        Called with channel name and message, after a consumer was found and before it runs.
+    ``message_retries``
+        How often a message is put back by ``ConsumeLater`` before it is dropped.
+    ``signal_handlers``
+        Whether SIGTERM and SIGINT end ``run()``, after the message in hand.
+    ``only_channels``, ``exclude_channels``
+        Shell globs of the channels to serve, and not to serve.
+    """
+
+    def __init__(
+        self,
+        channel_layer: Any,
+        callback: Callback | None = None,
+        message_retries: int = 10,
+        signal_handlers: bool = True,
+        only_channels: Sequence[str] | None = None,
+        exclude_channels: Sequence[str] | None = None,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.callback = callback
+        self.message_retries = message_retries
+        self.signal_handlers = signal_handlers
+        self.only_channels = only_channels
+        self.exclude_channels = exclude_channels
+        self.termed = False
+        self.in_job = False
+
+    def install_signal_handler(self) -> None:
+        """Let SIGTERM and SIGINT end ``run()``."""
+        signal.signal(signal.SIGTERM, self.sigterm_handler)
+        signal.signal(signal.SIGINT, self.sigterm_handler)
+
+    def sigterm_handler(self, signo: int, stack_frame: FrameType | None) -> None:
+        """Take no other message."""
+        self.termed = True
+
+    def ready(self) -> None:
+        """Announce that the worker is about to receive its first message."""
+        signals.worker_process_ready.send(sender=self)
+        signals.worker_ready.send(sender=self)
+
+    def apply_channel_filters(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that this worker serves."""
+        only, exclude = self.only_channels, self.exclude_channels
+        return sorted(
+            channel
+            for channel in channels
+            if (not only or _matches_any(channel, only))
+            and not (exclude and _matches_any(channel, exclude))
+        )
+
+    def run(self) -> None:
+        """Serve messages until ``termed`` is true; no exception of a consumer ends it."""
+        if self.signal_handlers:
+            self.install_signal_handler()
+        channels = self.apply_channel_filters(self.channel_layer.router.channels)
+        logger.info("Listening on channels %s", ", ".join(channels))
+        while not self.termed:
+            self.in_job = False
+            name, content = self._receive(channels)
+            self.in_job = True
+            if name is not None and content is not None:
+                self._handle(name, content)
+        self.in_job = False
+
+    def _receive(self, channels: list[str]) -> Any:
+        started = time.monotonic()
+        try:
+            received = receive_method(self.channel_layer)(channels, block=True)
+        except ChannelLayerUnavailable as error:
+            logger.error("The worker cannot receive: %s", error)
+            time.sleep(ERROR_PAUSE)
+            return None, None
+        except Exception:
+            logger.exception("The worker cannot receive from %s.", self.channel_layer)
+            time.sleep(ERROR_PAUSE)
+            return None, None
+        if received[0] is None and time.monotonic() - started < IDLE_PAUSE:
+            time.sleep(IDLE_PAUSE)
+        return received
+
+    def _handle(self, name: str, content: Content) -> None:
+        """Run the consumer of one message; whatever goes wrong is logged."""
+        logger.debug("Got message on %s", name)
+        consumer = None
+        try:
+            message = Message(content, name, self.channel_layer)
+            if content.get("__retries__", 0) == self.message_retries:
+                message.__doomed__ = True  # type: ignore[attr-defined]
+            match = self.channel_layer.router.match(message)
+            if match is None:
+                logger.error(
+                    "No consumer takes a message on %s: add a route for it (its filters count).",
+                    name,
+                )
+                return
+            consumer, kwargs = match
+            if self.callback:
+                self.callback(name, message)
+            self._run(consumer, message, kwargs)
+        except Exception:
+            logger.exception("Error processing message with consumer %s:", _name(consumer, name))
+
+    def _run(self, consumer: Any, message: Message, kwargs: dict[str, Any]) -> None:
+        try:
+            run_consumer(consumer, message, kwargs, sender=type(self))
+        except DenyConnection:
+            _deny(message, consumer)
+        except ConsumeLater:
+            self._put_back(message)
+
+    def _put_back(self, message: Message) -> None:
+        retries = message.content.get("__retries__", 0) + 1
+        if retries > self.message_retries:
+            logger.warning(
+                "A message on %s is dropped: its consumer put it back %d times.",
+                message.channel,
+                self.message_retries,
+            )
+            return
+        content = {**message.content, "__retries__": retries}
+        assert message.channel is not None
+        try:
+            send_until(time.monotonic() + RETRY_TIME, message.channel, content)
+        except (self.channel_layer.ChannelFull, ChannelLayerUnavailable) as error:
+            logger.error("A message that was to be consumed later is lost: %s", error)
+
+
+class WorkerGroup(Worker):
+    """Several workers in threads of one process.
+
+    Takes the arguments of ``Worker``, and ``n_threads`` (the number of CPUs by default). The
+    calling thread supervises the others. ``stop_gracefully`` is accepted for old callers:
+    stopping always lets every thread finish the message in its hand.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        n_threads: int | None = None,
+        stop_gracefully: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.n_threads = n_threads or os.cpu_count() or 1
+        kwargs["signal_handlers"] = False
+        self.sub_workers = [Worker(*args, **kwargs) for _ in range(self.n_threads)]
+
+    def sigterm_handler(self, signo: int, stack_frame: FrameType | None) -> None:
+        """Let every thread finish its message and take no other."""
+        self.termed = True
+        for worker in self.sub_workers:
+            worker.termed = True
+
+    def ready(self) -> None:
+        """Announce the process, and each of its workers."""
+        signals.worker_process_ready.send(sender=self)
+        for worker in self.sub_workers:
+            signals.worker_ready.send(sender=worker)
+
+    def run(self) -> None:
+        """Serve messages until told to stop.
+
+        A thread that dies (a consumer called ``sys.exit()``, say) ends the whole group, with
+        ``SystemExit(1)`` when all others have finished, so that the process is started anew.
+        """
+        if self.signal_handlers:
+            self.install_signal_handler()
+        threads = [
+            threading.Thread(target=self._run_thread, args=(worker,), name=f"worker-{number}")
+            for number, worker in enumerate(self.sub_workers, start=1)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if not self.termed:
+            raise SystemExit(1)
+
+    def _run_thread(self, worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException:
+            logger.critical("A worker thread died, the others stop.", exc_info=True)
+        finally:
+            for other in self.sub_workers:
+                other.termed = True
+
+
+def _matches_any(channel: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
+
+
+def _name(consumer: object, channel: str) -> str:
+    return name_that_thing(consumer) if consumer else f"of {channel}"
+
+
+def _deny(message: Message, consumer: object) -> None:
+    """Refuse the socket of a ``websocket.connect`` message."""
+    name = message.channel.name if message.channel else None
+    if name != "websocket.connect" or message.reply_channel is None:
+        raise ValueError(
+            f"{name_that_thing(consumer)} raised DenyConnection for a message on {name}: only "
+            "websocket.connect can be denied; close an open socket with WebsocketCloseException."
+        )
+    message.reply_channel.send({"close": True})
