@@ -1,0 +1,128 @@
+"""Any channel layer, from coroutines: its own coroutines where it has them, else threads."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..exceptions import MessageTooLarge
+from ..layers.base import BaseChannelLayer
+from ..types import Content, Layer, Received
+
+logger = logging.getLogger("channels.interface")
+
+#: Threads per event loop that send for layers without coroutines; a send is one short round
+#: trip, so that few threads carry many connections.
+SEND_THREADS = 8
+
+
+class Outcome(enum.Enum):
+    """What became of a message."""
+
+    SENT = "sent"
+    FULL = "full"
+    TOO_LARGE = "too large"
+    FAILED = "failed"
+
+
+class LayerIO:
+    """One layer as one event loop uses it.
+
+    The method that is called is the one that the layer's most derived class overrides, so that
+    a subclass that changes ``send`` or ``receive_many`` only is honoured.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self._full = layer.ChannelFull
+        self._too_large = getattr(layer, "MessageTooLarge", MessageTooLarge)
+        self._send_name = _most_derived(layer, ["send_async", "send"])
+        self._receive_name = _most_derived(layer, ["receive_async", "receive", "receive_many"])
+        self._makes_names_itself = _most_derived(layer, ["new_channel"]) is not None
+        self._failing: type[Exception] | None = None
+        self._senders = ThreadPoolExecutor(SEND_THREADS, "channels-send")
+        self._receivers = ThreadPoolExecutor(1, "channels-receive")
+
+    async def put(self, channel: str, message: Content) -> Outcome:
+        """Send ``message`` once; never raises for what a layer does, but logs a failure."""
+        try:
+            await self._send(channel, message)
+        except self._full:
+            return Outcome.FULL
+        except self._too_large as error:
+            logger.warning("A message to %s is too large: %s", channel, error)
+            return Outcome.TOO_LARGE
+        except Exception as error:
+            self._log_failure(channel, error)
+            return Outcome.FAILED
+        self._failing = None
+        return Outcome.SENT
+
+    async def receive(self, channels: Sequence[str]) -> Received:
+        """Wait for a message on ``channels``; now and then gives two times ``None``."""
+        received: Received
+        if self._receive_name == "receive_async":
+            received = await getattr(self.layer, "receive_async")(channels)  # noqa: B009
+        else:
+            method = getattr(self.layer, self._receive_name or "receive")
+            received = await self._in_thread(self._receivers, method, channels, True)
+        return received
+
+    async def new_channel(self, pattern: str) -> str:
+        """An unused single-reader name; raises what the layer raises."""
+        if self._makes_names_itself:
+            name: str = await self._in_thread(self._senders, self.layer.new_channel, pattern)
+            return name
+        return self.layer.new_channel(pattern)
+
+    @property
+    def group_expiry(self) -> float:
+        """Seconds that a membership lasts."""
+        return float(getattr(self.layer, "group_expiry", 86400))
+
+    @property
+    def can_refresh_groups(self) -> bool:
+        """Whether memberships can be prolonged at all."""
+        return _most_derived(self.layer, ["group_refresh"]) is not None
+
+    async def refresh_groups(self, channels: Iterable[str]) -> None:
+        """Prolong the memberships of ``channels``; raises what the layer raises."""
+        method = getattr(self.layer, "group_refresh")  # noqa: B009
+        await self._in_thread(self._senders, method, list(channels))
+
+    def close(self) -> None:
+        """Let the threads end, without waiting for them."""
+        self._senders.shutdown(wait=False)
+        self._receivers.shutdown(wait=False)
+
+    def _log_failure(self, channel: str, error: Exception) -> None:
+        """Log an outage once, not once per connection."""
+        known = self._failing is type(error)
+        self._failing = type(error)
+        level = logging.DEBUG if known else logging.ERROR
+        logger.log(level, "Sending to %s failed: %s: %s", channel, type(error).__name__, error)
+
+    async def _send(self, channel: str, message: Content) -> None:
+        if self._send_name == "send_async":
+            await getattr(self.layer, "send_async")(channel, message)  # noqa: B009
+        else:
+            await self._in_thread(self._senders, self.layer.send, channel, message)
+
+    async def _in_thread(self, executor: ThreadPoolExecutor, method: Any, *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(executor, method, *args)
+
+
+def _most_derived(layer: Layer, names: Sequence[str]) -> str | None:
+    """The first of ``names`` in the most derived class that has any of them."""
+    for owner in (layer, *type(layer).__mro__):
+        if owner is BaseChannelLayer:
+            continue
+        for name in names:
+            if name in getattr(owner, "__dict__", ()):
+                return name
+    proxied = (name for name in names if not isinstance(layer, BaseChannelLayer))
+    return next((name for name in proxied if hasattr(layer, name)), None)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from channels.interface.application import InterfaceApplication
+from channels.layers import InMemoryChannelLayer
+
+from .asgi_client import Connection, Http, WebSocket, Worker
+
+
+class Site:
+    """An interface server, its layer, and the worker behind it."""
+
+    def __init__(self, layer: Any = None, **options: Any) -> None:
+        self.layer = InMemoryChannelLayer() if layer is None else layer
+        self.worker = Worker(self.layer)
+        self.application = InterfaceApplication(self.layer, **options)
+        self.connections: list[Connection] = []
+
+    def http(self, body: bytes | None = b"", **scope: Any) -> Http:
+        return self._keep(Http(self.application, body, **scope))
+
+    def socket(self, **scope: Any) -> WebSocket:
+        return self._keep(WebSocket(self.application, **scope))
+
+    async def open_socket(self, **scope: Any) -> tuple[WebSocket, Any]:
+        """A socket that the worker has accepted, and its ``websocket.connect``."""
+        socket = self.socket(**scope)
+        connect = await self.worker.take("websocket.connect")
+        self.worker.reply(connect, accept=True)
+        assert (await socket.take())["type"] == "websocket.accept"
+        return socket, connect
+
+    def _keep(self, connection: Any) -> Any:
+        self.connections.append(connection)
+        return connection
+
+
+@pytest_asyncio.fixture
+async def make_site() -> AsyncIterator[Any]:
+    """Makes sites, and ends what they left open."""
+    sites: list[Site] = []
+
+    def make(layer: Any = None, **options: Any) -> Site:
+        sites.append(Site(layer, **options))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        for connection in site.connections:
+            connection.task.cancel()
+        lifespan = Connection(site.application, {"type": "lifespan"})
+        lifespan.give("lifespan.startup")
+        lifespan.give("lifespan.shutdown")
+        await lifespan.ended()
+
+
+@pytest.fixture
+def site(make_site: Any) -> Site:
+    site: Site = make_site()
+    return site
+
+
