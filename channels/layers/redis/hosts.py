@@ -1,0 +1,138 @@
+"""Where Redis is, and how to connect: from the layer's configuration to pools of redis-py."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.backoff
+import redis.retry
+
+from ..base import BLOCK_SECONDS
+
+#: Seconds to wait for a connection to be made.
+CONNECT_SECONDS = 2.0
+
+#: Seconds to wait for an answer; a blocking receive waits for less on the server.
+ANSWER_SECONDS = 10.0
+
+#: Seconds to wait for one of the connections to become free.
+POOL_SECONDS = 5.0
+
+#: Connections at the most for everything but blocking receives; as many again for these, so
+#: that blocked receivers never keep a sender waiting.
+MAX_CONNECTIONS = 100
+
+SCHEMES = ("redis://", "rediss://", "unix://")
+
+HostSpec = str | tuple[str, int] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One server: its URL or its keywords for redis-py, and the keywords for every server."""
+
+    url: str | None
+    keywords: dict[str, Any]
+    shared: dict[str, Any]
+
+    # The types of redis-py's pools differ from release to release.
+
+    def make_pool(self) -> Any:
+        """A pool of blocking connections, for threads."""
+        return _pool(redis, self.url, self._options(redis.retry.Retry))
+
+    def make_async_pool(self) -> Any:
+        """A pool of asyncio connections, for the running event loop."""
+        return _pool(redis.asyncio, self.url, self._options(redis.asyncio.retry.Retry))
+
+    def _options(self, retry_class: type[Any]) -> dict[str, Any]:
+        """The keywords of redis-py, ours included where nothing else is configured.
+
+        No command may be repeated by redis-py, as a repeated push is a message sent twice.
+        With protocol 3 it does not notice that the server has closed an idle connection.
+        """
+        given = {**self.shared, **self.keywords}
+        retry = given.pop("retry", None)
+        if not isinstance(retry, retry_class):
+            retry = retry_class(redis.backoff.NoBackoff(), 0)
+        ours = {
+            "socket_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "protocol": 2,
+            "max_connections": MAX_CONNECTIONS,
+        }
+        return {**ours, **given, "retry": retry, "decode_responses": False}
+
+
+def parse_hosts(
+    hosts: Sequence[HostSpec] | None, connection_kwargs: Mapping[str, Any] | None
+) -> list[Host]:
+    """The servers of a layer's ``hosts`` and ``connection_kwargs``; ``ValueError`` if wrong."""
+    if hosts is None:
+        hosts = [("localhost", 6379)]
+    if isinstance(hosts, str | bytes | Mapping):
+        raise ValueError(f"hosts must be a list, such as [{hosts!r}], not {hosts!r}.")
+    if not hosts:
+        raise ValueError("hosts is empty: name one server, or leave it out for localhost:6379.")
+    shared = dict(connection_kwargs or {})
+    return [_parse_host(host, shared) for host in hosts]
+
+
+def _parse_host(host: HostSpec, shared: dict[str, Any]) -> Host:
+    if isinstance(host, str):
+        if not host.startswith(SCHEMES):
+            raise ValueError(f"{host!r} in hosts is no URL: it must start with {_either()}.")
+        return Host(host, {}, shared)
+    if isinstance(host, Mapping):
+        return Host(None, dict(host), shared)
+    if isinstance(host, list | tuple) and len(host) == 2:
+        return Host(None, {"host": host[0], "port": int(host[1])}, shared)
+    raise ValueError(
+        f"{host!r} in hosts is neither a URL, nor a (host, port) pair, nor a dict of redis-py's "
+        "keywords."
+    )
+
+
+def _either() -> str:
+    return ", ".join(SCHEMES[:-1]) + f" or {SCHEMES[-1]}"
+
+
+def _pool(library: Any, url: str | None, options: dict[str, Any]) -> Any:
+    pool_class = library.BlockingConnectionPool
+    if url is not None:
+        return pool_class.from_url(url, timeout=POOL_SECONDS, **options)
+    # A client knows which kind of connection its keywords ask for (TLS, a Unix socket).
+    model = library.Redis(**options).connection_pool
+    return pool_class(
+        connection_class=model.connection_class,
+        max_connections=options["max_connections"],
+        timeout=POOL_SECONDS,
+        **model.connection_kwargs,
+    )
+
+
+def address_of(pool: Any) -> str:
+    """Which server a pool connects to, for people to read: never with a password."""
+    options = pool.connection_kwargs
+    if "path" in options:
+        return f"unix://{options['path']}"
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
+def block_seconds(pool: Any) -> float:
+    """How long to wait on the server: less than redis-py waits for an answer."""
+    timeout = pool.connection_kwargs.get("socket_timeout")
+    return BLOCK_SECONDS if timeout is None else min(BLOCK_SECONDS, timeout / 2)
+
+
+def get_connection_arguments() -> tuple[str, ...]:
+    """Before 5.3, ``get_connection`` of redis-py needed the name of a command, and ignored it."""
+    signature = inspect.signature(redis.BlockingConnectionPool.get_connection)
+    name = signature.parameters.get("command_name")
+    return ("EVALSHA",) if name and name.default is inspect.Parameter.empty else ()
