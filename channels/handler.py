@@ -32,7 +32,7 @@ from .exceptions import RequestAborted, RequestTimeout, ResponseLater
 from .message import Message
 from .replies import ClientGone, ReplySender
 from .types import Content
-from .utils import receive_method
+from .utils import receive_waiting
 
 logger = logging.getLogger("django.request")
 
@@ -82,17 +82,17 @@ class AsgiRequest(ASGIRequest):
 
     def _body_pieces(self, message: Message) -> Iterator[bytes]:
         channel = message["body_channel"]
-        receive = receive_method(message.channel_layer)
         deadline = time.monotonic() + self.body_receive_timeout
         more_content = True
         while more_content:
-            _, piece = receive([channel], block=True)
+            # Also between pieces, or else a client that sends drop by drop holds us for ever.
+            if time.monotonic() >= deadline:
+                raise RequestTimeout(
+                    f"The body of {message.get('path')} did not arrive within "
+                    f"{self.body_receive_timeout} seconds."
+                )
+            _, piece = receive_waiting(message.channel_layer, [channel])
             if piece is None:
-                if time.monotonic() >= deadline:
-                    raise RequestTimeout(
-                        f"The body of {message.get('path')} did not arrive within "
-                        f"{self.body_receive_timeout} seconds."
-                    )
                 continue
             if piece.get("closed"):
                 raise RequestAborted(f"The client left while it sent {message.get('path')}.")
@@ -137,6 +137,7 @@ class AsgiHandler(BaseHandler):
     def _respond(self, message: Message) -> HttpResponseBase | None:
         set_script_prefix(get_script_prefix(message.content))
         signals.request_started.send(sender=self.__class__, message=message)
+        response_later = False
         try:
             request = self.request_class(message)
         except RequestAborted:
@@ -147,10 +148,11 @@ class AsgiHandler(BaseHandler):
             response: HttpResponseBase = _refusal(error)
         else:
             response = self._response_of_view(request)
-            if request.response_later:
-                response.close()
-                return None
+            response_later = request.response_later
         response._handler_class = self.__class__  # type: ignore[attr-defined]
+        if response_later:
+            response.close()
+            return None
         return response
 
     def _response_of_view(self, request: AsgiRequest) -> HttpResponseBase:

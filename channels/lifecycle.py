@@ -28,16 +28,11 @@ def run_consumer(
     through.
     """
     try:
-        return _run_between_signals(consumer, message, kwargs, sender)
-    except ChannelSocketException as error:
-        error.run(message)
-
-
-def _run_between_signals(
-    consumer: Consumer, message: Message, kwargs: dict[str, Any], sender: type
-) -> Any:
-    try:
         consumer_started.send(sender=sender, environ={})
         return consumer(message, **kwargs)
+    except ChannelSocketException as error:
+        # Before the held sends go out: what it sends is held too, so it keeps its place behind
+        # them and is tried again when the channel is full.
+        error.run(message)
     finally:
         consumer_finished.send_robust(sender=sender)

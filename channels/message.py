@@ -7,7 +7,11 @@ from collections.abc import ItemsView, KeysView, ValuesView
 from typing import Any
 
 from .channel import Channel
+from .pending import pending_message_store
 from .types import Content
+
+#: The store of held sends is imported from here by 1.x code.
+__all__ = ["Message", "pending_message_store"]
 
 
 class Message:

@@ -9,7 +9,7 @@ from .exceptions import ChannelLayerUnavailable
 from .message import Message
 from .pending import RETRY_TIME, send_until
 from .types import Content
-from .utils import receive_method
+from .utils import receive_waiting
 
 logger = logging.getLogger("django.channels")
 
@@ -75,9 +75,8 @@ class ReplySender:
 
     def _wait_for_acknowledgement(self, ack_channel: str) -> None:
         deadline = time.monotonic() + STALL_TIMEOUT
-        receive = receive_method(self.layer)
         while time.monotonic() < deadline:
-            _, answer = receive([ack_channel], block=True)
+            _, answer = receive_waiting(self.layer, [ack_channel])
             if answer is None:
                 continue
             if answer.get("closed"):

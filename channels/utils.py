@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+
+from .types import Received
+
+#: Seconds to rest after a receive that gave nothing and did not wait either, as a layer may do:
+#: whoever waits for a message must not use a core.
+IDLE_PAUSE = 0.05
 
 
 def name_that_thing(thing: object) -> str:
@@ -46,4 +54,16 @@ def receive_method(layer: Any) -> Any:
             return layer.receive
         if "receive_many" in vars(owner):
             return layer.receive_many
-    return layer.receive
+    return getattr(layer, "receive", None) or layer.receive_many
+
+
+def receive_waiting(layer: Any, channels: Iterable[str]) -> Received:
+    """Receive from ``layer``, waiting for a message as long as the layer does.
+
+    Returns ``(channel, message)``, or ``(None, None)`` after a little while at the earliest.
+    """
+    started = time.monotonic()
+    received: Received = receive_method(layer)(channels, block=True)
+    if received[0] is None and time.monotonic() - started < IDLE_PAUSE:
+        time.sleep(IDLE_PAUSE)
+    return received

@@ -17,15 +17,17 @@ from .exceptions import ChannelLayerUnavailable, ConsumeLater, DenyConnection
 from .lifecycle import run_consumer
 from .message import Message
 from .pending import RETRY_TIME, send_until
-from .types import Content
-from .utils import name_that_thing, receive_method
+from .types import Content, Received
+from .utils import name_that_thing, receive_waiting
 
 logger = logging.getLogger("django.channels")
 
-#: Seconds to rest after a receive that gave nothing and did not wait either (a layer may do so),
-#: and after one that failed: an idle worker must not use a core.
-IDLE_PAUSE = 0.05
+#: Seconds to rest after a receive that failed: what failed needs time to recover, and the log
+#: must stay readable meanwhile.
 ERROR_PAUSE = 1.0
+
+#: Seconds between two looks of a group at whether it was told to stop.
+GROUP_PAUSE = 0.2
 
 Callback = Callable[[str, Message], object]
 
@@ -103,21 +105,16 @@ class Worker:
                 self._handle(name, content)
         self.in_job = False
 
-    def _receive(self, channels: list[str]) -> Any:
-        started = time.monotonic()
+    def _receive(self, channels: list[str]) -> Received:
         try:
-            received = receive_method(self.channel_layer)(channels, block=True)
+            return receive_waiting(self.channel_layer, channels)
         except ChannelLayerUnavailable as error:
             logger.error("The worker cannot receive: %s", error)
             time.sleep(ERROR_PAUSE)
-            return None, None
         except Exception:
             logger.exception("The worker cannot receive from %s.", self.channel_layer)
             time.sleep(ERROR_PAUSE)
-            return None, None
-        if received[0] is None and time.monotonic() - started < IDLE_PAUSE:
-            time.sleep(IDLE_PAUSE)
-        return received
+        return None, None
 
     def _handle(self, name: str, content: Content) -> None:
         """Run the consumer of one message; whatever goes wrong is logged."""
@@ -125,7 +122,7 @@ class Worker:
         consumer = None
         try:
             message = Message(content, name, self.channel_layer)
-            if content.get("__retries__", 0) == self.message_retries:
+            if content.get("__retries__", 0) >= self.message_retries:
                 message.__doomed__ = True  # type: ignore[attr-defined]
             match = self.channel_layer.router.match(message)
             if match is None:
@@ -145,7 +142,8 @@ class Worker:
         try:
             run_consumer(consumer, message, kwargs, sender=type(self))
         except DenyConnection:
-            _deny(message, consumer)
+            _check_deniable(message, consumer)
+            self._send(message.reply_channel, {"close": True})
         except ConsumeLater:
             self._put_back(message)
 
@@ -158,12 +156,14 @@ class Worker:
                 self.message_retries,
             )
             return
-        content = {**message.content, "__retries__": retries}
-        assert message.channel is not None
+        self._send(message.channel, {**message.content, "__retries__": retries})
+
+    def _send(self, channel: Any, content: Content) -> None:
+        """Send at once; a channel that stays full and a layer that is away are logged."""
         try:
-            send_until(time.monotonic() + RETRY_TIME, message.channel, content)
+            send_until(time.monotonic() + RETRY_TIME, channel, content)
         except (self.channel_layer.ChannelFull, ChannelLayerUnavailable) as error:
-            logger.error("A message that was to be consumed later is lost: %s", error)
+            logger.error("A message to %s is lost: %s", channel, error)
 
 
 class WorkerGroup(Worker):
@@ -189,6 +189,9 @@ class WorkerGroup(Worker):
     def sigterm_handler(self, signo: int, stack_frame: FrameType | None) -> None:
         """Let every thread finish its message and take no other."""
         self.termed = True
+        self._stop_threads()
+
+    def _stop_threads(self) -> None:
         for worker in self.sub_workers:
             worker.termed = True
 
@@ -199,7 +202,7 @@ class WorkerGroup(Worker):
             signals.worker_ready.send(sender=worker)
 
     def run(self) -> None:
-        """Serve messages until told to stop.
+        """Serve messages until ``termed`` is true.
 
         A thread that dies (a consumer called ``sys.exit()``, say) ends the whole group, with
         ``SystemExit(1)`` when all others have finished, so that the process is started anew.
@@ -212,8 +215,10 @@ class WorkerGroup(Worker):
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            if self.termed:
+                self._stop_threads()
+            alive[0].join(GROUP_PAUSE)
         if not self.termed:
             raise SystemExit(1)
 
@@ -223,8 +228,7 @@ class WorkerGroup(Worker):
         except BaseException:
             logger.critical("A worker thread died, the others stop.", exc_info=True)
         finally:
-            for other in self.sub_workers:
-                other.termed = True
+            self._stop_threads()
 
 
 def _matches_any(channel: str, patterns: Sequence[str]) -> bool:
@@ -235,12 +239,11 @@ def _name(consumer: object, channel: str) -> str:
     return name_that_thing(consumer) if consumer else f"of {channel}"
 
 
-def _deny(message: Message, consumer: object) -> None:
-    """Refuse the socket of a ``websocket.connect`` message."""
+def _check_deniable(message: Message, consumer: object) -> None:
+    """Raise ``ValueError`` unless ``message`` asks to open a socket."""
     name = message.channel.name if message.channel else None
     if name != "websocket.connect" or message.reply_channel is None:
         raise ValueError(
             f"{name_that_thing(consumer)} raised DenyConnection for a message on {name}: only "
             "websocket.connect can be denied; close an open socket with WebsocketCloseException."
         )
-    message.reply_channel.send({"close": True})
