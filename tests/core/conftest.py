@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from channels import channel_layers
+from channels.asgi import ChannelLayerWrapper
+from channels.layers import InMemoryChannelLayer
+
+MakeLayer = Callable[..., ChannelLayerWrapper]
+
+
+@pytest.fixture
+def make_layer() -> Iterator[MakeLayer]:
+    """Makes a fresh in-memory layer the default one: ``make_layer(routing, **keywords)``."""
+
+    def make(routing: Any = (), **keywords: Any) -> ChannelLayerWrapper:
+        wrapper = ChannelLayerWrapper(InMemoryChannelLayer(**keywords), "default", routing)
+        channel_layers.set("default", wrapper)
+        return wrapper
+
+    yield make
+    channel_layers.set("default", None)
+
+
+@pytest.fixture
+def layer(make_layer: MakeLayer) -> ChannelLayerWrapper:
+    """A fresh default layer with no routes."""
+    return make_layer()
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full channels are given up after a moment instead of seconds."""
+    monkeypatch.setattr("channels.pending.RETRY_TIME", 0.05)
+    monkeypatch.setattr("channels.pending.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("channels.worker.RETRY_TIME", 0.05)
+    monkeypatch.setattr("channels.worker.ERROR_PAUSE", 0.01)
+    monkeypatch.setattr("channels.replies.RETRY_TIME", 0.05)
+
+
+@pytest.fixture
+def unchanged_logger() -> Iterator[logging.Logger]:
+    """The logger of the library, as it was before, afterwards."""
+    logger = logging.getLogger("django.channels")
+    before = logger.level, logger.handlers[:], logger.propagate
+    yield logger
+    logger.level, logger.handlers, logger.propagate = before
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
