@@ -39,6 +39,9 @@ MAILBOX_MESSAGES = 100_000
 #: leave open, so that they never stand still while the client reads.
 ACK_EVERY = 4
 
+#: Seconds that requests without an answer have when the server shuts down: half of its time.
+SHUTDOWN_GRACE = 5.0
+
 
 class HttpExchange:
     """One request and its response."""
@@ -83,7 +86,10 @@ class HttpExchange:
         self._log_completion()
 
     def shut_down(self) -> None:
-        """End before an answer has begun; a response that is under way may go on."""
+        """End soon, unless an answer begins; a response that is under way may go on."""
+        self._loop.call_later(SHUTDOWN_GRACE, self._give_up_waiting)
+
+    def _give_up_waiting(self) -> None:
         if self._status is None:
             self._end(Failure(503, "the server shuts down"))
 

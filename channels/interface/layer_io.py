@@ -27,6 +27,13 @@ class Outcome(enum.Enum):
     FULL = "full"
     TOO_LARGE = "too large"
     FAILED = "failed"
+    #: It failed, but may have arrived: it must not be sent again.
+    UNKNOWN = "unknown"
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether somebody may receive the message."""
+        return self in (Outcome.SENT, Outcome.UNKNOWN)
 
 
 class LayerIO:
@@ -58,7 +65,8 @@ class LayerIO:
             return Outcome.TOO_LARGE
         except Exception as error:
             self._log_failure(channel, error)
-            return Outcome.FAILED
+            arrived = getattr(error, "may_have_arrived", False)
+            return Outcome.UNKNOWN if arrived else Outcome.FAILED
         self._failing = None
         return Outcome.SENT
 
@@ -72,12 +80,16 @@ class LayerIO:
             received = await self._in_thread(self._receivers, method, channels, True)
         return received
 
-    async def new_channel(self, pattern: str) -> str:
-        """An unused single-reader name; raises what the layer raises."""
-        if self._makes_names_itself:
+    async def new_channel(self, pattern: str) -> str | None:
+        """An unused single-reader name; ``None``, and a logged failure, when there is none."""
+        try:
+            if not self._makes_names_itself:
+                return self.layer.new_channel(pattern)
             name: str = await self._in_thread(self._senders, self.layer.new_channel, pattern)
-            return name
-        return self.layer.new_channel(pattern)
+        except Exception as error:
+            self._log_failure(pattern, error)
+            return None
+        return name
 
     @property
     def group_expiry(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .events import Event
+
 NORMAL = 1000
 NO_STATUS_RECEIVED = 1005
 ABNORMAL = 1006
@@ -69,3 +71,9 @@ CONNECT_FULL = Ending(status=503, why="the channel websocket.connect is full")
 LAYER_FAILED = Ending(TRY_AGAIN_LATER, status=503, why="the channel layer failed")
 LAYER_LIMIT = Ending(TOO_BIG, status=503, why="the channel layer takes no message of this size")
 VANISHED = Ending(ABNORMAL, by_client=True)
+
+
+def departure(event: Event) -> Ending:
+    """The end of a socket whose ``websocket.disconnect`` event is ``event``."""
+    code = event.get("code") or NO_STATUS_RECEIVED
+    return Ending(code, event.get("reason") or "", by_client=True)

@@ -32,6 +32,7 @@ REFUSED = {
     Outcome.FULL: Failure(503, "the channel http.request is full"),
     Outcome.TOO_LARGE: Failure(413, "the channel layer takes no message of this size"),
     Outcome.FAILED: Failure(503, "the channel layer failed"),
+    Outcome.UNKNOWN: Failure(503, "the channel layer failed"),
 }
 
 
@@ -102,6 +103,8 @@ class Upload:
         request["body"] = self._next_piece()
         if self._rest or self._more:
             self._channel = await self._io.new_channel("http.request.body?")
+            if self._channel is None:
+                return REFUSED[Outcome.FAILED]
             request["body_channel"] = self._channel
         else:
             self._finished = True

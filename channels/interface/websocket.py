@@ -22,7 +22,7 @@ from .replies import SOCKET_REPLIES
 from .reply_format import MalformedReply, SocketReply, socket_reply
 from .runtime import Runtime
 from .scopes import BadRequest, client_of, content_of
-from .socket_state import Ending, State, transition
+from .socket_state import Ending, State, departure, transition
 
 logger = logging.getLogger("channels.interface")
 
@@ -168,7 +168,7 @@ class Socket:
             event = await self._receive()
             left = event["type"] == "websocket.disconnect"
             if left and self.state is State.CONNECTING:
-                return _departure(event)
+                return departure(event)
             await self._frames.put(event)
             if left:
                 return None
@@ -180,7 +180,7 @@ class Socket:
         while ending is None:
             event = await self._frames.get()
             left = event["type"] == "websocket.disconnect"
-            ending = _departure(event) if left else await self._forward_frame(event)
+            ending = departure(event) if left else await self._forward_frame(event)
         return ending
 
     async def _forward_frame(self, event: Event) -> Ending | None:
@@ -212,7 +212,7 @@ class Socket:
             return
         message = self._message(self._last_words)
         backoff = Backoff(DISCONNECT_PATIENCE)
-        while await self._feed.put("websocket.disconnect", message) is not Outcome.SENT:
+        while not (await self._feed.put("websocket.disconnect", message)).may_have_arrived:
             if backoff.exhausted:
                 logger.error(
                     "WebSocket %s: websocket.disconnect could not be delivered, its consumers "
@@ -324,17 +324,14 @@ CONNECT_ENDINGS = {
     Outcome.FULL: ends.CONNECT_FULL,
     Outcome.TOO_LARGE: ends.LAYER_LIMIT,
     Outcome.FAILED: ends.LAYER_FAILED,
+    Outcome.UNKNOWN: ends.LAYER_FAILED,
 }
 RECEIVE_ENDINGS = {
     Outcome.FULL: ends.RECEIVE_FULL,
     Outcome.TOO_LARGE: ends.LAYER_LIMIT,
     Outcome.FAILED: ends.LAYER_FAILED,
+    Outcome.UNKNOWN: ends.LAYER_FAILED,
 }
-
-
-def _departure(event: Event) -> Ending:
-    code = event.get("code") or ends.NO_STATUS_RECEIVED
-    return Ending(code, event.get("reason") or "", by_client=True)
 
 
 def _refuses(reply: SocketReply) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-
 #: Seconds after which a test that waits for something has failed.
 LIMIT = 5.0
 
@@ -132,5 +131,3 @@ class Worker:
         while (message := self.layer.receive([channel])[1]) is not None:
             found.append(message)
         return found
-
-

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from channels.interface import runtime
 from channels.interface.application import InterfaceApplication
 from channels.layers import InMemoryChannelLayer
 
@@ -41,8 +42,9 @@ class Site:
 
 
 @pytest_asyncio.fixture
-async def make_site() -> AsyncIterator[Any]:
+async def make_site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """Makes sites, and ends what they left open."""
+    monkeypatch.setattr(runtime, "SHUTDOWN_PATIENCE", 0.5)
     sites: list[Site] = []
 
     def make(layer: Any = None, **options: Any) -> Site:
@@ -63,5 +65,3 @@ async def make_site() -> AsyncIterator[Any]:
 def site(make_site: Any) -> Site:
     site: Site = make_site()
     return site
-
-

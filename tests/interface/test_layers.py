@@ -1,0 +1,265 @@
+"""The interface server in front of layers of any kind, and of ones that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from channels.interface import replies
+from channels.interface.layer_io import LayerIO, Outcome
+from channels.interface.replies import ReplyReader
+from channels.layers import InMemoryChannelLayer
+from channels.layers.base import BaseChannelLayer
+
+from .conftest import Site
+
+
+class Full(Exception):
+    """The ``ChannelFull`` of a layer that knows nothing of ours."""
+
+
+class ThirdPartyLayer:
+    """The least that a layer has: no coroutines, no groups."""
+
+    ChannelFull = Full
+
+    def __init__(self, capacity: int = 100) -> None:
+        self.capacity = capacity
+        self.queues: dict[str, queue.Queue[Any]] = defaultdict(lambda: queue.Queue(capacity))
+        self.numbers = itertools.count()
+
+    def send(self, channel: str, message: Any) -> None:
+        prefix, mark, _ = channel.partition("!")
+        try:
+            self.queues[prefix + mark].put_nowait((channel, message))
+        except queue.Full:
+            raise self.ChannelFull from None
+
+    def receive(self, channels: Any, block: bool = False) -> Any:
+        deadline = time.monotonic() + 0.05
+        while True:
+            for name in channels:
+                if not self.queues[name].empty():
+                    return self.queues[name].get_nowait()
+            if not block or time.monotonic() > deadline:
+                return None, None
+            time.sleep(0.001)
+
+    def new_channel(self, pattern: str) -> str:
+        return f"{pattern}{next(self.numbers)}"
+
+
+class OldLayer(ThirdPartyLayer):
+    """One that has ``receive_many`` only."""
+
+    receive = None  # type: ignore[assignment]
+
+    def receive_many(self, channels: Any, block: bool = False) -> Any:
+        return ThirdPartyLayer.receive(self, channels, block)
+
+
+del OldLayer.receive
+
+
+async def take(layer: Any, channel: str) -> Any:
+    async with asyncio.timeout(5):
+        while True:
+            _, message = await asyncio.to_thread(ThirdPartyLayer.receive, layer, [channel], True)
+            if message is not None:
+                return message
+
+
+@pytest.mark.parametrize("layer_class", [ThirdPartyLayer, OldLayer])
+async def test_a_layer_without_coroutines_serves_requests(
+    make_site: Any, layer_class: Any
+) -> None:
+    site = make_site(layer_class())
+    client = site.http(None)
+    client.give("http.request", body=b"a", more_body=True)
+    request = await take(site.layer, "http.request")
+    client.give("http.request", body=b"b", more_body=False)
+    assert (await take(site.layer, request["body_channel"]))["content"] == b"b"
+    site.layer.send(request["reply_channel"], {"status": 200, "content": b"ok"})
+    assert (await client.response())[2] == b"ok"
+    await take(site.layer, "http.disconnect")
+
+
+async def test_a_layer_without_coroutines_serves_sockets(make_site: Any) -> None:
+    site = make_site(ThirdPartyLayer())
+    socket = site.socket()
+    connect = await take(site.layer, "websocket.connect")
+    site.layer.send(connect["reply_channel"], {"text": "hi"})
+    assert (await socket.take())["type"] == "websocket.accept"
+    assert (await socket.take())["text"] == "hi"
+    for text in "abc":
+        socket.text(text)
+    socket.leave()
+    assert [(await take(site.layer, "websocket.receive"))["text"] for _ in "abc"] == list("abc")
+    assert (await take(site.layer, "websocket.disconnect"))["order"] == 4
+
+
+async def test_the_full_of_a_third_party_is_understood(make_site: Any) -> None:
+    site = make_site(ThirdPartyLayer(capacity=1))
+    site.layer.send("http.request", {})
+    assert (await site.http().response())[0] == 503
+
+
+class CountingLayer(InMemoryChannelLayer):
+    """A subclass that changes the synchronous methods only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+        self.received: list[str] = []
+
+    def send(self, channel: str, message: Any) -> None:
+        self.sent.append(channel)
+        super().send(channel, message)
+
+    def receive_many(self, channels: Any, block: bool = False) -> Any:
+        channel, message = super().receive(channels, block)
+        if channel is not None:
+            self.received.append(channel)
+        return channel, message
+
+
+async def test_what_a_subclass_overrides_is_used() -> None:
+    layer = CountingLayer()
+    io = LayerIO(layer)
+    assert await io.put("a", {}) is Outcome.SENT
+    assert await io.receive(["a"]) == ("a", {})
+    assert (layer.sent, layer.received) == (["a"], ["a"])
+    io.close()
+
+
+async def test_what_a_layer_inherits_from_the_contract_alone_is_absent() -> None:
+    class Partial(BaseChannelLayer):
+        def send(self, channel: str, message: Any) -> None:
+            self.last = channel
+
+        def receive(self, channels: Any, block: bool = False) -> Any:
+            return None, None
+
+    io = LayerIO(Partial())
+    assert not io.can_refresh_groups
+    assert await io.put("a", {}) is Outcome.SENT
+    assert await io.receive(["a"]) == (None, None)
+    io.close()
+
+
+async def test_a_layer_behind_a_proxy_is_used() -> None:
+    class Proxy:
+        def __init__(self, layer: Any) -> None:
+            self.wrapped = layer
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.wrapped, name)
+
+    io = LayerIO(Proxy(InMemoryChannelLayer()))  # type: ignore[arg-type]
+    assert await io.put("a", {"b": 1}) is Outcome.SENT
+    assert await io.receive(["a"]) == ("a", {"b": 1})
+    assert io.can_refresh_groups
+    io.close()
+
+
+class FailingLayer(InMemoryChannelLayer):
+    """Receiving fails ``failures`` times."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    async def receive_async(self, channels: Any) -> Any:
+        if self.failures and next(iter(channels)).startswith("http.response"):
+            self.failures -= 1
+            raise ConnectionError("layer away")
+        return await super().receive_async(channels)
+
+
+async def test_the_reader_survives_a_layer_that_fails(
+    make_site: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(replies, "FIRST_BACKOFF", 0.01)
+    site = make_site(FailingLayer(3))
+    client = site.http()
+    site.worker.reply(await site.worker.take("http.request"), status=200, content=b"ok")
+    assert (await client.response())[2] == b"ok"
+    assert caplog.text.count("layer away") == 1
+    assert "works again" in caplog.text
+
+
+class EagerLayer(InMemoryChannelLayer):
+    """Never waits: gives a message or nothing, at once, without suspending."""
+
+    calls = 0
+
+    async def receive_async(self, channels: Any) -> Any:
+        self.calls += 1
+        return self.receive(channels)
+
+
+async def test_an_idle_reader_does_not_spin_on_a_layer_that_never_waits() -> None:
+    layer = EagerLayer()
+    reader = ReplyReader(LayerIO(layer))
+    reader.start()
+    await asyncio.sleep(0.2)
+    await reader.stop()
+    assert 1 <= layer.calls < 10
+
+
+async def test_a_busy_reader_lets_other_tasks_run() -> None:
+    layer = EagerLayer()
+    reader = ReplyReader(LayerIO(layer))
+    for _ in range(replies.TURN * 3):
+        layer.send(f"http.response.{reader.process}!gone", {})
+    reader.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert layer.calls <= replies.TURN * 2
+    await reader.stop()
+
+
+async def test_a_reader_that_never_started_can_be_stopped() -> None:
+    reader = ReplyReader(LayerIO(InMemoryChannelLayer()))
+    await reader.stop()
+    assert "connections=0" in repr(reader)
+
+
+def test_event_loops_in_several_threads_do_not_mix() -> None:
+    site = Site()
+    answers: dict[str, bytes] = {}
+
+    async def ask(path: str) -> None:
+        client = site.http(path=path)
+        answers[path] = (await client.response())[2]
+        await client.ended()
+
+    def worker() -> None:
+        for _ in range(2):
+            while (message := site.layer.receive(["http.request"], block=True)[1]) is None:
+                pass
+            site.layer.send(
+                message["reply_channel"], {"status": 200, "content": message["path"].encode()}
+            )
+
+    threads = [threading.Thread(target=lambda p=p: asyncio.run(ask(p))) for p in ("/a", "/b")]
+    threads.append(threading.Thread(target=worker))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert answers == {"/a": b"/a", "/b": b"/b"}
+    asyncio.run(_use(site))
+    assert len(site.application._runtimes) <= 1
+
+
+async def _use(site: Any) -> None:
+    site.application._runtime()
