@@ -449,3 +449,35 @@ def test_a_layer_that_only_has_the_old_name_of_receive_is_served(serve, pending)
     inner = InMemoryChannelLayer()
     ask(inner, {"n": 1})
     serve(lambda: inner.channel_statistics("out")["messages_pending"], layer=Old(inner))
+
+
+@pytest.mark.parametrize("later", [[], [60_000]])
+def test_an_idle_server_uses_no_cpu(layer, serve, later):
+    for delay in later:
+        ask(layer, delay=delay)
+    used, end = time.process_time(), time.monotonic() + 1.5
+    serve(lambda: time.monotonic() > end, sleep=1)
+    assert time.process_time() - used < 0.05
+
+
+def test_stopping_in_the_middle_of_a_batch_leaves_the_rest_for_later(layer, serve, pending):
+    for _ in range(10):
+        DelayedMessage.objects.create(channel_name="out", content="{}")
+    serve(lambda: pending("out") == 3)
+    assert (pending("out"), DelayedMessage.objects.count()) == (3, 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_cannot_be_removed_for_now_is_sent_when_it_can(layer, serve, pending, caplog):
+    DelayedMessage.objects.create(channel_name="out", content="{}")
+    outage = Outage("DELETE")
+
+    def recover():
+        assert not (outage.on and pending("out"))
+        outage.on = outage.refused < 3
+        return pending("out")
+
+    with connection.execute_wrapper(outage):
+        serve(recover)
+    assert len(errors(caplog)) == 1
+    assert not DelayedMessage.objects.exists()

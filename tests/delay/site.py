@@ -1,0 +1,17 @@
+"""The settings of the delay servers that the tests start; the test names files and servers."""
+
+import json
+import os
+
+from tests.settings import *  # noqa: F403
+
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DELAY_DATABASE"]}
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels.layers.redis.RedisChannelLayer",
+        "CONFIG": json.loads(os.environ["DELAY_LAYER"]),
+        "ROUTING": [],
+    }
+}

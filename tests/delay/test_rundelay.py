@@ -1,0 +1,126 @@
+"""The rundelay command in real processes, over a database file and a real Redis."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from channels.layers.redis import RedisChannelLayer
+
+from ..redis_server import RedisServer
+from .processes import PATIENCE, ROOT, Site, wait_for_line
+
+
+@pytest.fixture
+def site(tmp_path, redis_layer, redis_config):
+    site = Site(tmp_path, redis_layer, redis_config)
+    site.migrate()
+    yield site
+    site.kill_servers()
+
+
+def test_two_servers_on_one_database_send_every_message_exactly_once(site):
+    """Both meet the same backlog at their start, and share what comes later."""
+    site.store({"n": n} for n in range(300))
+    servers = [site.start_server("--sleep=0.05") for _ in range(2)]
+    for n in range(300, 500):
+        site.ask({"n": n}, delay=n - 300)
+    received = site.receive(500)
+    for server in servers:
+        log, code = site.stop(server, signal.SIGTERM)
+        assert (log, code) == ("", 0)
+    received += site.receive_rest()
+    assert Counter(content["n"] for content in received) == Counter(range(500))
+    assert site.count_stored() == 0
+
+
+def test_a_server_that_is_killed_while_it_sends_costs_one_message_at_the_most(site):
+    site.store({"n": n} for n in range(800))
+    first = site.start_server()
+    received = site.receive(20)
+    first.kill()
+    first.communicate(timeout=PATIENCE)
+    left = site.count_stored()
+    assert left > 0, "The server was too fast for this test: store more messages."
+    received += site.receive_rest()
+    second = site.start_server()
+    received += site.receive(left)
+    site.stop(second, signal.SIGTERM)
+    received += site.receive_rest()
+    counts = Counter(content["n"] for content in received)
+    assert set(counts.values()) == {1}
+    assert len(counts) >= 799
+    assert site.count_stored() == 0
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_server_in_order(site, signo):
+    server = site.start_server()
+    assert site.stop(server, signo) == ("", 0)
+
+
+def test_what_is_not_due_at_the_end_is_sent_by_the_next_server(site):
+    server = site.start_server()
+    site.ask({"bytes": b"\xff"}, delay=1500)
+    while not site.count_stored():
+        assert server.poll() is None
+    assert site.stop(server, signal.SIGTERM) == ("", 0)
+    assert site.receive_rest() == []
+    site.start_server()
+    assert site.receive(1) == [{"bytes": b"\xff"}]
+
+
+def test_a_database_that_comes_late_is_waited_for(tmp_path, redis_layer, redis_config):
+    """It is no reason to end: the line in the log tells what is missing."""
+    site = Site(tmp_path, redis_layer, redis_config)
+    try:
+        server = site.start_server()
+        assert "no such table" in wait_for_line(server, "ERROR")
+        site.ask({"n": 1})
+        site.migrate()
+        assert site.receive(1) == [{"n": 1}]
+        assert site.stop(server, signal.SIGTERM) == ("", 0)
+    finally:
+        site.kill_servers()
+
+
+def test_a_restart_of_redis_loses_nothing_that_waits_in_the_database(tmp_path):
+    with RedisServer() as redis:
+        config = {"hosts": [redis.url]}
+        layer = RedisChannelLayer(**config)
+        site = Site(tmp_path, layer, config)
+        site.migrate()
+        try:
+            server = site.start_server()
+            site.ask({"n": 0})
+            assert site.receive(1) == [{"n": 0}]
+            redis.stop()
+            site.store({"n": n} for n in range(1, 4))
+            assert wait_for_line(server, "ERROR")
+            assert site.count_stored() == 3
+            redis.start()
+            assert site.receive(3) == [{"n": 1}, {"n": 2}, {"n": 3}]
+            assert site.stop(server, signal.SIGTERM)[1] == 0
+        finally:
+            site.kill_servers()
+            layer.close()
+
+
+def test_who_does_not_install_the_app_does_not_load_it():
+    """Without it in INSTALLED_APPS its model could not even be imported."""
+    code = (
+        "import sys, django, channels\n"
+        "from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['channels'])\n"
+        "django.setup()\n"
+        "from django.core.management import call_command, get_commands\n"
+        "call_command('check')\n"
+        "assert 'rundelay' not in get_commands()\n"
+        "print([name for name in sys.modules if name.startswith('channels.delay')])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert result.stdout.splitlines()[-1:] == ["[]"], result.stderr
