@@ -1,0 +1,11 @@
+from channels import route
+
+from . import consumers
+
+ROOM = r"^/(?P<slug>[-\w]+)/$"
+
+routing = [
+    route("websocket.connect", consumers.connect, path=ROOM),
+    route("websocket.receive", consumers.receive, path=ROOM),
+    route("websocket.disconnect", consumers.disconnect, path=ROOM),
+]
