@@ -16,8 +16,8 @@ from ..types import Content
 #: The format that ``encode`` writes.
 WIRE_VERSION = 1
 
-#: How deep lists and dicts may nest: what Python's recursion and msgpack bear with ease.
-NESTING_LIMIT = 256
+#: How deep lists and dicts may nest: what Python's recursion bears also deep in other code.
+NESTING_LIMIT = 100
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 ATOMS = frozenset({str, bytes, bool, float, type(None)})

@@ -213,13 +213,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
         return None
 
     def _take(self, names: list[str]) -> Taken | None:
-        self._sweep_queues()
+        taken = None
         start = random.randrange(len(names)) if len(names) > 1 else 0
         for name in names[start:] + names[:start]:
             self._drop_expired(name, being_read=True)
             if queue := self._queues.get(name):
-                return self._take_from(name, queue)
-        return None
+                taken = self._take_from(name, queue)
+                break
+        self._sweep_queues()
+        return taken
 
     def _take_from(self, name: str, queue: deque[Entry]) -> Taken:
         entry = queue[0]

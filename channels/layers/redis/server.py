@@ -187,4 +187,6 @@ def refused(address: str, error: BaseException) -> ChannelLayerUnavailable:
 
 
 def _reason(error: BaseException) -> str:
+    if "unauthenticated" in str(error):  # how Redis answers a long command without a password
+        return f"it wants a password: {error}"
     return str(error).rstrip(".") or type(error).__name__

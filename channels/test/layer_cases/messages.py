@@ -169,7 +169,7 @@ class MessageCases(LayerCase):
 
     def test_deep_nesting_travels(self) -> None:
         value: Any = 1
-        for _ in range(50):
+        for _ in range(25):
             value = [{"deeper": value}]
         assert self.pass_through({"v": value}) == {"v": value}
 

@@ -1,0 +1,254 @@
+"""What only the in-memory layer promises."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer
+from channels.test.layer_cases.base import InThread
+
+
+def wait_for_waiters(layer: InMemoryChannelLayer, count: int) -> None:
+    end = time.monotonic() + 5
+    while len(layer._waiters) != count:
+        assert time.monotonic() < end, f"{len(layer._waiters)} wait, not {count}"
+        time.sleep(0.001)
+
+
+def seconds_since(start: float) -> float:
+    return time.monotonic() - start
+
+
+def test_it_is_local() -> None:
+    assert InMemoryChannelLayer().local_only is True
+
+
+def test_the_repr_tells_how_much_is_in_it() -> None:
+    layer = InMemoryChannelLayer()
+    layer.send("a", {})
+    layer.group_add("g", "a")
+    assert repr(layer) == "<InMemoryChannelLayer: 1 queues, 1 groups>"
+
+
+def test_a_blocked_thread_wakes_at_once() -> None:
+    layer = InMemoryChannelLayer()
+    reader = InThread(layer.receive, ["a", "p!"], True)
+    wait_for_waiters(layer, 1)
+    start = time.monotonic()
+    layer.send("p!s", {"n": 1})
+    assert reader.outcome() == ("p!s", {"n": 1})
+    assert seconds_since(start) < 0.5
+    wait_for_waiters(layer, 0)
+
+
+def test_a_coroutine_in_another_loop_wakes_at_once() -> None:
+    layer = InMemoryChannelLayer()
+    reader = InThread(lambda: asyncio.run(layer.receive_async(["a", "p!"])))
+    wait_for_waiters(layer, 1)
+    start = time.monotonic()
+    layer.send("a", {"n": 1})
+    assert reader.outcome() == ("a", {"n": 1})
+    assert seconds_since(start) < 0.5
+
+
+def test_a_group_send_wakes_as_many_readers_as_it_has_targets() -> None:
+    layer = InMemoryChannelLayer()
+    for socket in "abc":
+        layer.group_add("group", f"p!{socket}")
+    readers = [InThread(layer.receive, ["p!"], True) for _ in range(3)]
+    wait_for_waiters(layer, 3)
+    start = time.monotonic()
+    layer.send_group("group", {"n": 1})
+    assert sorted(reader.outcome()[0] for reader in readers) == ["p!a", "p!b", "p!c"]
+    assert seconds_since(start) < 0.5
+
+
+def test_one_message_wakes_one_reader_and_the_others_go_on_waiting() -> None:
+    layer = InMemoryChannelLayer()
+    readers = [InThread(layer.receive, ["a"], True) for _ in range(3)]
+    wait_for_waiters(layer, 3)
+    layer.send("a", {"n": 1})
+    outcomes = [reader.outcome() for reader in readers]
+    assert sorted(outcomes, key=str) == [("a", {"n": 1}), (None, None), (None, None)]
+
+
+async def test_the_wake_up_of_a_cancelled_reader_passes_to_another() -> None:
+    layer = InMemoryChannelLayer()
+    first = asyncio.ensure_future(layer.receive_async(["a"]))
+    await asyncio.sleep(0.01)
+    second = asyncio.ensure_future(layer.receive_async(["a"]))
+    await asyncio.sleep(0.01)
+    start = time.monotonic()
+    layer.send("a", {"n": 1})
+    first.cancel()
+    assert await second == ("a", {"n": 1})
+    assert seconds_since(start) < 0.5
+    assert first.cancelled()
+
+
+async def test_a_reader_that_takes_another_message_passes_its_wake_up_on(
+    monkeypatch: Any,
+) -> None:
+    layer = InMemoryChannelLayer()
+    monkeypatch.setattr("channels.layers.memory.random.randrange", lambda _: 1)
+    both = asyncio.ensure_future(layer.receive_async(["a", "b"]))
+    await asyncio.sleep(0.01)
+    only_a = asyncio.ensure_future(layer.receive_async(["a"]))
+    await asyncio.sleep(0.01)
+    start = time.monotonic()
+    layer.send("a", {"n": 1})
+    layer.send("b", {"n": 2})
+    assert await both == ("b", {"n": 2})
+    assert await only_a == ("a", {"n": 1})
+    assert seconds_since(start) < 0.5
+
+
+async def test_a_woken_reader_that_came_too_late_goes_on_waiting() -> None:
+    layer = InMemoryChannelLayer()
+    reader = asyncio.ensure_future(layer.receive_async(["a"]))
+    await asyncio.sleep(0.01)
+    layer.send("a", {"n": 1})
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+    await asyncio.sleep(0.01)
+    assert not reader.done()
+    layer.send("a", {"n": 2})
+    assert await reader == ("a", {"n": 2})
+
+
+def test_a_reader_in_a_loop_that_is_gone_takes_no_wake_up() -> None:
+    layer = InMemoryChannelLayer()
+    loop = asyncio.new_event_loop()
+    abandoned = loop.create_task(layer.receive_async(["a"]))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    abandoned._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    reader = InThread(layer.receive, ["a"], True)
+    wait_for_waiters(layer, 2)
+    start = time.monotonic()
+    layer.send("a", {"n": 1})
+    assert reader.outcome() == ("a", {"n": 1})
+    assert seconds_since(start) < 0.5
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_passes_its_wake_up_on(
+    monkeypatch: Any,
+) -> None:
+    layer = InMemoryChannelLayer()
+
+    def interrupt(waiter: object) -> None:
+        layer.send("a", {"n": 1})
+        raise KeyboardInterrupt
+
+    reader = InThread(layer.receive, ["a", "b"], True)
+    wait_for_waiters(layer, 1)
+    monkeypatch.setattr("channels.layers.memory.ThreadWaiter.wait", interrupt)
+    layer.send("b", {"n": 0})
+    assert reader.outcome() == ("b", {"n": 0})
+    interrupted = InThread(layer.receive, ["a"], True)
+    try:
+        interrupted.outcome()
+    except KeyboardInterrupt:
+        pass
+    else:
+        raise AssertionError("not interrupted")
+    wait_for_waiters(layer, 0)
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+
+
+def test_messages_of_abandoned_channels_go_away_while_others_are_used() -> None:
+    layer = InMemoryChannelLayer(expiry=0.1)
+    for n in range(500):
+        layer.send(f"abandoned?{n}", {})
+    time.sleep(0.15)
+    for _ in range(300):
+        layer.send("used", {})
+        layer.receive(["used"])
+    assert len(layer._queues) == 0
+
+
+def test_abandoned_groups_go_away_while_others_are_used() -> None:
+    layer = InMemoryChannelLayer(group_expiry=0.1)
+    for n in range(500):
+        layer.group_add(f"abandoned.{n}", f"p!{n}")
+    time.sleep(0.15)
+    for _ in range(300):
+        layer.group_add("used", "p!0")
+    assert len(layer._groups) == 1
+    assert list(layer._groups_of) == ["p!0"]
+
+
+def test_nothing_is_left_of_what_was_read_and_discarded() -> None:
+    layer = InMemoryChannelLayer()
+    for n in range(100):
+        layer.group_add("group", f"p!{n}")
+        layer.send(f"a?{n}", {})
+        layer.receive([f"a?{n}"])
+    layer.send_group("group", {})
+    for n in range(100):
+        layer.receive(["p!"])
+        layer.group_discard("group", f"p!{n}")
+    assert not layer._queues
+    assert not layer._groups
+    assert not layer._groups_of
+    assert not layer._waiters._by_queue
+
+
+def test_a_process_that_reads_late_stays_in_its_groups() -> None:
+    layer = InMemoryChannelLayer(expiry=0.05)
+    layer.group_add("group", "p!s")
+    layer.send("p!s", {})
+    time.sleep(0.1)
+    assert layer.receive(["p!"]) == (None, None)
+    assert layer.group_channels("group") == ["p!s"]
+
+
+def test_the_cost_of_a_message_does_not_grow_with_the_number_of_channels() -> None:
+    def cost(layer: InMemoryChannelLayer) -> float:
+        start = time.process_time()
+        for _ in range(2000):
+            layer.send("used", {})
+            layer.receive(["used"])
+        return time.process_time() - start
+
+    empty, crowded = InMemoryChannelLayer(), InMemoryChannelLayer()
+    for n in range(20000):
+        crowded.send(f"other?{n}", {})
+        crowded.group_add(f"group{n}", "p!s")
+    assert min(cost(crowded) for _ in range(3)) < 5 * min(cost(empty) for _ in range(3))
+
+
+def test_threads_and_loops_share_the_load_without_losing_anything() -> None:
+    layer = InMemoryChannelLayer(capacity=10000)
+    found: list[int] = []
+    lock = threading.Lock()
+    count = 2000
+
+    def note(message: Any) -> bool:
+        if message is not None and message["n"] >= 0:
+            with lock:
+                found.append(message["n"])
+        return message is None or message["n"] >= 0
+
+    def read() -> None:
+        while note(layer.receive(["a", "p!"], block=True)[1]):
+            pass
+
+    async def read_async() -> None:
+        while note((await layer.receive_async(["p!", "a"]))[1]):
+            pass
+
+    readers = [InThread(read) for _ in range(3)]
+    readers += [InThread(lambda: asyncio.run(read_async())) for _ in range(3)]
+    for n in range(count):
+        layer.send("a" if n % 2 else "p!s", {"n": n})
+    end = time.monotonic() + 10
+    while len(found) < count and time.monotonic() < end:
+        time.sleep(0.005)
+    for _ in readers:
+        layer.send("a", {"n": -1})
+    for reader in readers:
+        reader.outcome()
+    assert sorted(found) == list(range(count))
