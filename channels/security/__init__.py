@@ -1,0 +1,1 @@
+"""Protection of consumers against requests that other sites make."""
