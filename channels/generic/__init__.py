@@ -1,0 +1,5 @@
+"""Consumers as classes."""
+
+from .base import BaseConsumer
+
+__all__ = ["BaseConsumer"]
