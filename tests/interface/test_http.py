@@ -134,7 +134,21 @@ async def test_a_late_or_stray_reply_reaches_nobody(site: Any) -> None:
     assert client.nothing_sent()
 
 
+async def test_a_server_may_repeat_the_query_in_its_raw_path(site: Any) -> None:
+    site.http(path="/x", raw_path=b"/x?a=%ff", query_string=b"a=%ff")
+    assert (await site.worker.take("http.request"))["path"] == "/x"
+
+
 class TestEnd:
+    async def test_after_the_end_the_server_is_asked_for_nothing(self, site: Any) -> None:
+        client = site.http()
+        site.worker.reply(await site.worker.take("http.request"), status=200, content=b"")
+        await client.ended()
+        await asyncio.sleep(0)
+        client.leave()
+        await asyncio.sleep(0.02)
+        assert client.to_application.qsize() == 1
+
     async def test_http_disconnect_follows_a_complete_response_once(self, site: Any) -> None:
         client = site.http(path="/x")
         message = await site.worker.take("http.request")
@@ -427,6 +441,8 @@ class TestUpload:
         client.give("http.request", body=b"", more_body=False)
         chunk = await site.worker.take(message["body_channel"])
         assert chunk == {"content": b"", "more_content": False}
+        await asyncio.sleep(0.02)
+        assert site.worker.waiting(message["body_channel"]) == []
         site.worker.reply(message, status=200, content=b"")
         assert (await client.response())[0] == 200
 
@@ -510,6 +526,18 @@ class TestUpload:
         assert client.nothing_sent()
         assert (await client.response())[0] == 503
         assert await site.worker.take(message["body_channel"]) == {"closed": True}
+
+    async def test_http_timeout_counts_from_the_arrival_of_the_request(
+        self, make_site: Any
+    ) -> None:
+        site = make_site(http_timeout=0.4)
+        client = site.http(None)
+        await asyncio.wait({client.task}, timeout=0.3)
+        client.give("http.request", body=b"x", more_body=False)
+        message = await site.worker.take("http.request")
+        await asyncio.wait({client.task}, timeout=0.2)
+        site.worker.reply(message, status=200, content=b"in time")
+        assert (await client.response())[2] == b"in time"
 
     async def test_a_body_over_the_limit_is_413_by_actual_bytes(self, make_site: Any) -> None:
         site = make_site(max_body_size=10)
