@@ -205,14 +205,13 @@ class Worker:
 
     def _send_due(self) -> None:
         """Send what is due, a bounded number of messages, and note when the next one is."""
-        due = list(DelayedMessage.objects.is_due().order_by("due_date", "pk")[:BATCH_SIZE])
-        for message in due:
+        for message in DelayedMessage.objects.is_due().order_by("due_date", "pk")[:BATCH_SIZE]:
             if self.termed:
                 return
             self._send(message)
         now = time.monotonic()
         self._next_look = now + self.database_sleep_duration
-        self._next_due = now if len(due) == BATCH_SIZE else now + _seconds_to_first()
+        self._next_due = now + _seconds_to_first()
 
     def _send(self, message: DelayedMessage) -> None:
         try:

@@ -61,7 +61,8 @@ class Site:
         """Put messages that are due into the database."""
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = [(str(now), "out", json.dumps(content)) for content in contents]
-        with sqlite3.connect(self.database) as connection:
+        connection = sqlite3.connect(self.database, timeout=PATIENCE)
+        with connection:
             connection.executemany(
                 'INSERT INTO "channels.delay_delayedmessage" (due_date, channel_name, content) '
                 "VALUES (?, ?, ?)",
@@ -69,12 +70,12 @@ class Site:
             )
         connection.close()
 
-    def count_stored(self):
-        connection = sqlite3.connect(self.database)
+    def stored(self):
+        """The contents in the database."""
+        connection = sqlite3.connect(self.database, timeout=PATIENCE)
         try:
-            return connection.execute(
-                'SELECT count(*) FROM "channels.delay_delayedmessage"'
-            ).fetchone()[0]
+            rows = connection.execute('SELECT content FROM "channels.delay_delayedmessage"')
+            return [json.loads(content) for (content,) in rows]
         finally:
             connection.close()
 

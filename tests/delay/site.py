@@ -6,7 +6,11 @@ import os
 from tests.settings import *  # noqa: F403
 
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DELAY_DATABASE"]}
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["DELAY_DATABASE"],
+        "OPTIONS": {"timeout": 30},  # seconds to wait for the other server's lock
+    }
 }
 CHANNEL_LAYERS = {
     "default": {

@@ -348,8 +348,10 @@ class AwayLayer(InMemoryChannelLayer):
 
     away = True
     asked = 0
+    waits = False
 
     def receive(self, channels, block=False):
+        self.waits = self.waits or block
         if self.away:
             self.asked += 1
             if block:
@@ -361,6 +363,23 @@ class AwayLayer(InMemoryChannelLayer):
         if self.away:
             raise ChannelLayerUnavailable("Redis cannot be reached")
         super().send(channel, message)
+
+
+def test_a_message_that_comes_after_a_look_is_sent_on_time(serve):
+    """The server knows of it without another look."""
+    layer = AwayLayer()
+    layer.away = False
+    clock, start = Clock(layer, "out"), None
+
+    def ask_later():
+        nonlocal start
+        if start is None and layer.waits:
+            start = time.monotonic()
+            ask(layer, delay=200)
+        return clock.saw(1)
+
+    serve(ask_later, sleep=3600, layer=layer)
+    assert 0.19 < clock.times[0] - start < 0.5
 
 
 @pytest.mark.parametrize("sleep", [0.02, 3600])
@@ -375,6 +394,23 @@ def test_due_messages_wait_for_the_layer(serve, caplog, sleep):
 
     serve(recover, sleep=sleep, layer=layer)
     assert errors(caplog) == ["The channel layer is away, messages wait: Redis cannot be reached"]
+
+
+def test_messages_found_while_the_layer_is_silently_away_wait(serve):
+    """A receive that waits may give nothing both when there is nothing and in an outage."""
+    layer = AwayLayer()
+    layer.away = False
+
+    def outage():
+        if layer.waits and not layer.asked and not layer.away:
+            DelayedMessage.objects.create(channel_name="out", content="{}")
+            layer.away = True
+        elif layer.asked >= 4:
+            layer.away = False
+        return layer.channel_statistics("out")["messages_pending"]
+
+    serve(outage, sleep=1, layer=layer)
+    assert not DelayedMessage.objects.exists()
 
 
 def test_a_layer_that_goes_away_while_sending_costs_one_message(serve, caplog):
