@@ -89,7 +89,15 @@ class MessageTooLarge(Exception):
 
 
 class ChannelLayerUnavailable(Exception):
-    """The channel layer's server could not be reached, or did not answer."""
+    """The channel layer's server could not be reached, refused, or did not answer.
+
+    ``may_have_arrived`` is true when what was sent may have arrived all the same, so that
+    sending it again could mean sending it twice.
+    """
+
+    def __init__(self, *args: object, may_have_arrived: bool = False) -> None:
+        super().__init__(*args)
+        self.may_have_arrived = may_have_arrived
 
 
 class InvalidChannelLayerError(ValueError):

@@ -18,7 +18,8 @@ Received = tuple[str, Content] | tuple[None, None]
 class Layer(Protocol):
     """What every channel layer offers, third-party ones included."""
 
-    ChannelFull: type[Exception]
+    @property
+    def ChannelFull(self) -> type[Exception]: ...
 
     def send(self, channel: str, message: Content) -> None: ...
 

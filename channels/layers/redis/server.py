@@ -176,7 +176,8 @@ def unreachable(address: str, error: BaseException) -> ChannelLayerUnavailable:
 def unanswered(address: str, error: BaseException) -> ChannelLayerUnavailable:
     return ChannelLayerUnavailable(
         f"Redis at {address} did not answer ({_reason(error)}); what was sent may have arrived "
-        "or not, and is not repeated."
+        "or not, and is not repeated.",
+        may_have_arrived=True,
     )
 
 
