@@ -21,7 +21,15 @@ from .feed import Feed
 from .mailbox import Mailbox
 from .refusal import respond
 from .replies import HTTP_REPLIES
-from .reply_format import MalformedReply, ResponseStart, response_part, response_start
+from .reply_format import (
+    BODILESS,
+    Header,
+    MalformedReply,
+    ResponsePart,
+    ResponseStart,
+    response_part,
+    response_start,
+)
 from .runtime import Runtime
 from .scopes import BadRequest, client_of, content_of
 from .upload import GONE, Failure, Upload
@@ -171,7 +179,7 @@ class HttpExchange:
             part = response_part(message, first)
             if start is not None:
                 self._note_ack_channel(message)
-                await self._write_start(start)
+                await self._write_start(start, part)
             more = part.more
             await self._send(
                 {"type": "http.response.body", "body": part.content, "more_body": more}
@@ -189,15 +197,20 @@ class HttpExchange:
             raise MalformedReply(f"'ack_channel' must be text, not {channel!r}")
         self._ack_channel = channel
 
-    async def _write_start(self, start: ResponseStart) -> None:
+    async def _write_start(self, start: ResponseStart, part: ResponsePart) -> None:
         self._status = start.status
+        headers = start.headers + self._length_headers(start, part)
         await self._send(
-            {
-                "type": "http.response.start",
-                "status": start.status,
-                "headers": start.headers,
-            }
+            {"type": "http.response.start", "status": start.status, "headers": headers}
         )
+
+    def _length_headers(self, start: ResponseStart, part: ResponsePart) -> list[Header]:
+        """The length of a response that came whole, so that the server need not chunk it."""
+        given = {name for name, _ in start.headers}
+        bodiless = start.status in BODILESS or self._scope["method"] == "HEAD"
+        if part.more or bodiless or given & {b"content-length", b"transfer-encoding"}:
+            return []
+        return [(b"content-length", str(len(part.content)).encode())]
 
     async def _acknowledge(self) -> None:
         if self._ack_channel and self._written % ACK_EVERY == 0:

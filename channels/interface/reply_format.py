@@ -28,12 +28,15 @@ class MalformedReply(Exception):
     """A reply that does not mean anything; says why."""
 
 
+Header = tuple[bytes, bytes]
+
+
 @dataclass(frozen=True)
 class ResponseStart:
     """The head of a response."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: list[Header]
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def socket_reply(message: Content) -> SocketReply:
     )
 
 
-def _header(item: Any) -> tuple[bytes, bytes]:
+def _header(item: Any) -> Header:
     if not isinstance(item, (list, tuple)) or len(item) != 2:
         raise MalformedReply(f"a header must be a pair of name and value, not {item!r}")
     name, value = _latin1(item[0]), _latin1(item[1])
