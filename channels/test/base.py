@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ClassVar
 
+from django.db import close_old_connections, reset_queries
 from django.test import TestCase, TransactionTestCase
 from django.test.utils import TestContextDecorator
 
@@ -17,6 +18,7 @@ from ..layers.base import queue_of
 from ..lifecycle import run_consumer
 from ..message import Message
 from ..routing import Include, RoutingObject
+from ..signals import consumer_finished, consumer_started
 from ..types import Consumer, Content
 from ..utils import name_that_thing, receive_method
 
@@ -45,6 +47,25 @@ def replaced(alias: str, **attributes: Any) -> Iterator[ChannelLayerWrapper]:
     finally:
         held.pop("router", None)
         held.update(before)
+
+
+@contextmanager
+def connections_left_alone() -> Iterator[None]:
+    """Let consumers neither close the test's database connections nor reset its query log.
+
+    The same that Django's test client does around a request.
+    """
+    suspended = [
+        (signal, receiver)
+        for signal in (consumer_started, consumer_finished)
+        for receiver in (reset_queries, close_old_connections)
+        if signal.disconnect(receiver)
+    ]
+    try:
+        yield
+    finally:
+        for signal, receiver in suspended:
+            signal.connect(receiver)
 
 
 class AroundTestMixin:
@@ -149,7 +170,8 @@ class Client:
         if match is None:
             return _nothing(f"No route takes {message!r}: {message.content!r}", fail_on_none)
         consumer, kwargs = match
-        return run_consumer(consumer, message, kwargs, sender=type(self))
+        with connections_left_alone():
+            return run_consumer(consumer, message, kwargs, sender=type(self))
 
     def send_and_consume(
         self, channel: str, content: Content | None = None, fail_on_none: bool = True
