@@ -161,9 +161,12 @@ class AsgiHandler(BaseHandler):
             response = self.get_response(request)
         except Exception:
             if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+                request.close()
                 raise
             logger.exception("Internal Server Error: %s", request.path)
             response = server_error()
+        # Django does so in its own get_response; an overridden one may not have called it.
+        if request.close not in response._resource_closers:
             response._resource_closers.append(request.close)
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
@@ -264,7 +267,13 @@ def _scope(content: Content) -> dict[str, Any]:
 
 def _header_pairs(headers: Any) -> list[tuple[bytes, bytes]]:
     pairs = headers.items() if isinstance(headers, dict) else headers
-    return [(_as_bytes(name).lower(), _as_bytes(value)) for name, value in pairs]
+    encoded = [(_as_bytes(name).lower(), _as_bytes(value)) for name, value in pairs]
+    cookies = [value.rstrip(b"; ") for name, value in encoded if name == b"cookie"]
+    if len(cookies) < 2:
+        return encoded
+    # HTTP/2 clients split them; Django 5 would join them with a comma, and so mix them up.
+    others = [pair for pair in encoded if pair[0] != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(cookies))]
 
 
 def _as_bytes(value: str | bytes) -> bytes:

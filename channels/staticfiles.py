@@ -26,9 +26,7 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         if self._should_handle(request.path):
-            response = super().get_response(request)
-            response._resource_closers.append(request.close)  # type: ignore[attr-defined]
-            return response
+            return super().get_response(request)
         return AsgiHandler.get_response(self, request)
 
 

@@ -18,11 +18,9 @@ IDLE_PAUSE = 0.05
 
 def name_that_thing(thing: object) -> str:
     """A name for ``thing`` (a consumer, a class, a module's function) to show to people."""
-    if hasattr(thing, "__qualname__") and hasattr(thing, "__module__"):
-        return f"{thing.__module__}.{thing.__qualname__}"
-    if hasattr(thing, "__class__") and not isinstance(thing, type):
-        return name_that_thing(type(thing))
-    return repr(thing)
+    if not (hasattr(thing, "__qualname__") and hasattr(thing, "__module__")):
+        thing = type(thing)
+    return f"{thing.__module__}.{thing.__qualname__}"
 
 
 def import_configured(path: str, what: str) -> Any:

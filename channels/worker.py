@@ -17,6 +17,7 @@ from .exceptions import ChannelLayerUnavailable, ConsumeLater, DenyConnection
 from .lifecycle import run_consumer
 from .message import Message
 from .pending import RETRY_TIME, send_until
+from .sessions.closing import sessions_end_with_socket
 from .types import Content, Received
 from .utils import name_that_thing, receive_waiting
 
@@ -140,7 +141,8 @@ class Worker:
 
     def _run(self, consumer: Any, message: Message, kwargs: dict[str, Any]) -> None:
         try:
-            run_consumer(consumer, message, kwargs, sender=type(self))
+            with sessions_end_with_socket(message):
+                run_consumer(consumer, message, kwargs, sender=type(self))
         except DenyConnection:
             _check_deniable(message, consumer)
             self._send(message.reply_channel, {"close": True})
@@ -226,9 +228,9 @@ class WorkerGroup(Worker):
         try:
             worker.run()
         except BaseException:
-            logger.critical("A worker thread died, the others stop.", exc_info=True)
-        finally:
             self._stop_threads()
+            logger.critical("A worker thread died, the others stop.", exc_info=True)
+        self._stop_threads()
 
 
 def _matches_any(channel: str, patterns: Sequence[str]) -> bool:
