@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,8 +10,16 @@ import pytest
 from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.layers import InMemoryChannelLayer
+from channels.worker import WorkerGroup
 
 MakeLayer = Callable[..., ChannelLayerWrapper]
+
+
+@pytest.fixture(autouse=True)
+def _connections_may_be_looked_at(django_db_blocker: Any) -> Iterator[None]:
+    """Around every consumer the worker looks at the connections that an earlier test opened."""
+    with django_db_blocker.unblock():
+        yield
 
 
 @pytest.fixture
@@ -30,6 +39,24 @@ def make_layer() -> Iterator[MakeLayer]:
 def layer(make_layer: MakeLayer) -> ChannelLayerWrapper:
     """A fresh default layer with no routes."""
     return make_layer()
+
+
+@pytest.fixture
+def start_group() -> Iterator[Callable[..., tuple[WorkerGroup, threading.Thread]]]:
+    """Starts a worker group in a thread, and stops it after the test, whatever happened."""
+    started = []
+
+    def start(layer: Any, **arguments: Any) -> tuple[WorkerGroup, threading.Thread]:
+        group = WorkerGroup(layer, signal_handlers=False, **arguments)
+        runner = threading.Thread(target=group.run)
+        started.append((group, runner))
+        runner.start()
+        return group, runner
+
+    yield start
+    for group, runner in started:
+        group.termed = True
+        runner.join(10)
 
 
 @pytest.fixture

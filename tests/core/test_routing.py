@@ -90,7 +90,7 @@ def test_an_unimportable_consumer_is_improperly_configured_and_named(path: str) 
 
 
 def test_a_consumer_must_be_callable() -> None:
-    with pytest.raises(ImproperlyConfigured, match="callable.*not 5"):
+    with pytest.raises(ImproperlyConfigured, match=r"callable.*not 5"):
         route("a", "tests.core.consumers.not_callable")
 
 
@@ -253,7 +253,7 @@ def test_an_unimportable_routing_is_improperly_configured_and_named(path: str) -
 
 
 def test_a_routing_of_an_unknown_kind_is_improperly_configured() -> None:
-    with pytest.raises(ImproperlyConfigured, match="must be a list of routes.*not 5"):
+    with pytest.raises(ImproperlyConfigured, match=r"must be a list of routes.*not 5"):
         Router("tests.core.consumers.not_callable")
 
 

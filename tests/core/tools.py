@@ -46,7 +46,7 @@ def problems(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def drain(layer: Any, channel: str) -> list[dict[str, Any]]:
     """The contents of all messages that wait on ``channel``."""
-    contents = []
+    contents: list[dict[str, Any]] = []
     while True:
         name, content = layer.receive([channel])
         if name is None:

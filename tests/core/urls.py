@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -38,7 +38,7 @@ async def async_hello(request: HttpRequest) -> HttpResponse:
 
 
 def echo(request: HttpRequest) -> HttpResponse:
-    files = {name: upload.read().decode() for name, upload in request.FILES.items()}
+    files = {name: cast(Any, file).read().decode() for name, file in request.FILES.items()}
     return HttpResponse(json.dumps({"post": request.POST.dict(), "files": files}))
 
 
