@@ -30,6 +30,11 @@ def check_selection(binding: str, fields: Names, exclude: Names) -> None:
             )
 
 
+def candidates(model: type[Model]) -> list[Any]:
+    """The fields of ``model`` that a binding may select."""
+    return [*model._meta.concrete_fields, *model._meta.many_to_many]
+
+
 def selected_fields(model: type[Model], fields: Names, exclude: Names) -> list[Any]:
     """The fields of ``model`` that are named in ``fields`` and not in ``exclude``.
 
@@ -38,10 +43,9 @@ def selected_fields(model: type[Model], fields: Names, exclude: Names) -> list[A
     """
     hidden = set(exclude or ())
     named = None if fields is None or ALL in (fields, *fields) else set(fields)
-    candidates: tuple[Any, ...] = (*model._meta.concrete_fields, *model._meta.many_to_many)
     return [
         field
-        for field in candidates
+        for field in candidates(model)
         if (field.serialize if named is None else field.name in named)
         and not {field.name, field.attname} & hidden
     ]
@@ -122,8 +126,8 @@ def _clean_many(field: Any, value: Any) -> list[Any]:
         raise ValidationError("The value must be a list of primary keys.")
     related = field.remote_field.model
     wanted = {related._meta.pk.to_python(pk) for pk in value}
-    candidates: Manager[Any] = related._base_manager
-    allowed = candidates.filter(pk__in=wanted).complex_filter(field.get_limit_choices_to())
+    existing: Manager[Any] = related._base_manager
+    allowed = existing.filter(pk__in=wanted).complex_filter(field.get_limit_choices_to())
     found = set(allowed.values_list("pk", flat=True))
     if missing := wanted - found:
         raise ValidationError(f"There is nothing to relate to with the key {missing.pop()!r:.80}.")

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-
-class Registrable(Protocol):
-    """A binding class."""
-
-    def register(self) -> None: ...
+from typing import Any
 
 
 class BindingRegistry:
@@ -18,11 +12,11 @@ class BindingRegistry:
     """
 
     def __init__(self) -> None:
-        self.binding_classes: list[Registrable] = []
+        self.binding_classes: list[Any] = []
         #: Whether the models are there, so that new classes need not wait.
         self.register_immediately = False
 
-    def add(self, binding_class: Registrable) -> None:
+    def add(self, binding_class: Any) -> None:
         """Take a class that was just defined; raises what its ``register`` raises."""
         if self.register_immediately:
             binding_class.register()
@@ -42,7 +36,7 @@ class RegistryAccess(type):
     """Lets the names that code knows on ``BindingMetaclass`` reach the registry."""
 
     @property
-    def binding_classes(cls) -> list[Registrable]:
+    def binding_classes(cls) -> list[Any]:
         return registry.binding_classes
 
     @property
