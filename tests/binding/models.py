@@ -28,7 +28,10 @@ class Post(models.Model):
         Room, models.CASCADE, null=True, limit_choices_to={"is_open": True}, related_name="posts"
     )
     tags = models.ManyToManyField(Tag)
-    readers = models.ManyToManyField(Room, through="Reading")
+    open_rooms = models.ManyToManyField(
+        Room, limit_choices_to={"is_open": True}, related_name="open_posts"
+    )
+    readers = models.ManyToManyField(Room, through="Reading", related_name="read_posts")
 
     def shout(self) -> str:
         return self.title.upper()

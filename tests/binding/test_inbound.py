@@ -243,13 +243,17 @@ def test_relations_respect_the_choices_that_the_model_limits_them_to(
     layer: Any, post: Post
 ) -> None:
     closed = Room.objects.create(name="closed", is_open=False)
-    socket = client(layer, bind(Post, fields=["room"]))
+    opened = Room.objects.create(name="open")
+    socket = client(layer, bind(Post, fields=["room", "open_rooms"]))
 
-    with pytest.raises(ValidationError, match="room"):
-        socket.ask("things", action="update", pk=post.pk, data={"room": closed.pk})
+    for data in ({"room": closed.pk}, {"open_rooms": [opened.pk, closed.pk]}):
+        with pytest.raises(ValidationError, match="room"):
+            socket.ask("things", action="update", pk=post.pk, data=data)
+    socket.ask("things", action="update", pk=post.pk, data={"open_rooms": [opened.pk]})
 
     post.refresh_from_db()
     assert post.room is None
+    assert list(post.open_rooms.all()) == [opened]
 
 
 def test_a_relation_can_be_emptied(layer: Any, post: Post) -> None:
