@@ -1,0 +1,5 @@
+"""Settings of a project without ``django.contrib.staticfiles``."""
+
+from tests.settings import *  # noqa: F403
+
+INSTALLED_APPS = ["channels"]
