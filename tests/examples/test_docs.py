@@ -40,7 +40,7 @@ def test_code_is_python_and_its_imports_from_the_library_work(page: Path) -> Non
     for block in code_of(page):
         code = block.strip()
         if code.startswith('"'):  # a part of a dict
-            code = "{%s}" % code
+            code = "{" + code + "}"
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("channels"):
                 for alias in node.names:
