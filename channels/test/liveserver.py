@@ -109,17 +109,16 @@ class ChannelLiveServerTestCase(AroundTestMixin, TransactionTestCase):
     @property
     def live_server_url(self) -> str:
         """The URL of the server, such as ``http://localhost:40123``."""
-        return f"http://{self._location}"
+        return f"http://{self._allowed_host}:{self._port}"
 
     @property
     def live_server_ws_url(self) -> str:
         """The same for WebSockets, such as ``ws://localhost:40123``."""
-        return f"ws://{self._location}"
+        return f"ws://{self._allowed_host}:{self._port}"
 
     @property
-    def _location(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self._port}"
+    def _allowed_host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -132,8 +131,7 @@ class ChannelLiveServerTestCase(AroundTestMixin, TransactionTestCase):
         check_databases()
         alias = only_alias()
         with ExitStack() as stack:
-            allowed = self.host if ":" not in self.host else f"[{self.host}]"
-            stack.enter_context(modify_settings(ALLOWED_HOSTS={"append": allowed}))
+            stack.enter_context(modify_settings(ALLOWED_HOSTS={"append": self._allowed_host}))
             stack.enter_context(shared_layer(alias))
             # A child must not inherit open connections: it would close them for us as well.
             connections.close_all()

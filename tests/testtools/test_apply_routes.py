@@ -83,7 +83,7 @@ def test_routes_of_a_consumer_class() -> None:
         def channel_names() -> set[str]:
             return {"test.class"}
 
-    with apply_routes(route_class(Consumer)):  # type: ignore[arg-type]
+    with apply_routes(route_class(Consumer)):
         assert served() == {"test.class"}
 
 

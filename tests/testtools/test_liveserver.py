@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import override_settings
 
 from channels.test import ChannelLiveServerTestCase
 
@@ -127,6 +126,23 @@ def test_no_process_outlives_a_test_run_that_was_killed(start: Start, method: st
     process.communicate(timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("where", ["main", "everywhere"])
+def test_settings_without_a_module_reach_a_spawned_child(where: str) -> None:
+    script = RUN.parent / "configured.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-W", "error", str(script), "spawn", where]
+    run = subprocess.run(
+        command, env=environment, text=True, capture_output=True, timeout=PATIENCE
+    )
+    assert run.stdout.splitlines() == [
+        "['configured', 'test', 7]",
+        "['overridden', 'test', 7]",
+        "The child process did not start: Traceback (most recent call last): "
+        "ValueError: invalid literal for int() with base 10: 'not a number'",
+    ], run.stderr
+
+
 class Unusable(ChannelLiveServerTestCase):
     """Refused, as the database of this suite is in memory."""
 
@@ -136,6 +152,13 @@ class Unusable(ChannelLiveServerTestCase):
 Unusable.__test__ = False  # type: ignore[attr-defined]
 
 
+def test_an_ipv6_address_has_brackets_in_the_urls() -> None:
+    test = Unusable("test_nothing")
+    test.host, test._port = "::1", 8000  # type: ignore[misc]
+    assert test.live_server_url == "http://[::1]:8000"
+    assert test.live_server_ws_url == "ws://[::1]:8000"
+
+
 def test_an_in_memory_database_is_refused_for_the_class() -> None:
     with pytest.raises(ImproperlyConfigured, match=r"'default' is an in-memory SQLite database"):
         Unusable.setUpClass()
@@ -143,7 +166,6 @@ def test_an_in_memory_database_is_refused_for_the_class() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@override_settings(CHANNEL_LAYERS={})
 def test_an_in_memory_database_is_refused_for_the_test() -> None:
-    with pytest.raises(ImproperlyConfigured, match=r'DATABASES\["default"\]|\[\'default\'\]'):
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASES\['default'\]\[\"TEST\"\]"):
         Unusable("test_nothing").debug()

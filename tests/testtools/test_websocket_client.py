@@ -44,7 +44,7 @@ class SocketCase(TestCase):
     def sent(
         self, client: WSClient, to: str = "websocket.receive", *args: Any, **kwargs: Any
     ) -> Any:
-        return client.send_and_consume(to, *args, check_accept=False, **kwargs)
+        return client.send_and_consume(to, *args, **{"check_accept": False, **kwargs})
 
 
 @override_settings(INSTALLED_APPS=["channels"])
@@ -145,7 +145,11 @@ class TestReplies(SocketCase):
         assert client.receive() == {}
 
     def test_a_reply_without_text_is_given_whole(self) -> None:
-        replies = [{"bytes": b"x"}, {"text": None, "bytes": b"x"}, {"text": "", "close": True}]
+        replies: list[dict[str, Any]] = [
+            {"bytes": b"x"},
+            {"text": None, "bytes": b"x"},
+            {"text": "", "close": True},
+        ]
         client = self.replies(*replies)
         assert [client.receive() for _ in replies] == replies
 
@@ -173,7 +177,8 @@ class TestAccepting(SocketCase):
         assert self.connect({"accept": True, "subprotocol": "chat"}).receive() is None
 
     def test_other_replies_are_a_rejection(self) -> None:
-        for reply in [{"close": True}, {"accept": False}, {"text": "hello"}]:
+        rejections: list[dict[str, Any]] = [{"close": True}, {"accept": False}, {"text": "hi"}]
+        for reply in rejections:
             with pytest.raises(AssertionError, match=f"Connection rejected.*{next(iter(reply))}"):
                 self.connect(reply)
 

@@ -1,10 +1,13 @@
 import os
 import threading
+from typing import Any
 
-from django.conf import settings
+from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
+
+settings: Any = project
 
 #: Two requests that can only be answered at the same time.
 together = threading.Barrier(2, timeout=10)
