@@ -106,7 +106,8 @@ class WSClient(Client):
     def logout(self) -> None:
         """Log the user out and drop the session."""
         logout(self._request())
-        self._forget_session()
+        self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        self._session = None
 
     def send(
         self, to: str, content: Content | None = None, text: Any = None, path: str = "/"
@@ -176,10 +177,6 @@ class WSClient(Client):
         request.session.save()
         self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
         self._session_cookie_is_due = True
-
-    def _forget_session(self) -> None:
-        self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
-        self._session = None
 
     def _request(self) -> HttpRequest:
         request = HttpRequest()

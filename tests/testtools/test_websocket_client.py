@@ -308,6 +308,14 @@ class TestSessions(SocketCase):
         for _ in range(2):
             assert cookies_of(self.sent(client))["sessionid"] == store.session_key
 
+    def test_logout_ends_the_session_cookie_of_choice(self) -> None:
+        client = WSClient()
+        client.set_cookie("flavour", "choc")
+        client.set_cookie("sessionid", "x" * 32)
+        client.logout()
+        self.sent(client)
+        assert client.get_cookies() == {"flavour": "choc"}
+
     def test_a_login_replaces_the_session_cookie_of_choice(self) -> None:
         client = WSClient()
         client.set_cookie("sessionid", "x" * 32)
