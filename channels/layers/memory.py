@@ -208,8 +208,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         entry = Entry(time.monotonic() + self.expiry, targets, body)
         self._queues.setdefault(name, deque()).append(entry)
         self._sent[counted] = self._sent.get(counted, 0) + 1
-        for _ in targets:
-            self._waiters.wake_one(name)
+        self._waiters.wake_one(name)  # and while something is left, that one wakes the next
         return None
 
     def _take(self, names: list[str]) -> Taken | None:

@@ -133,6 +133,26 @@ def test_a_reader_in_a_loop_that_is_gone_takes_no_wake_up() -> None:
     assert seconds_since(start) < 0.5
 
 
+def test_a_reader_in_a_loop_that_stands_still_takes_no_wake_up_after_its_time(
+    monkeypatch: Any,
+) -> None:
+    layer = InMemoryChannelLayer()
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr("channels.layers.memory.BLOCK_SECONDS", 0.05)
+    frozen = loop.create_task(layer.receive_async(["a"]))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    monkeypatch.undo()
+    time.sleep(0.1)
+    reader = InThread(layer.receive, ["a"], True)
+    wait_for_waiters(layer, 2)
+    start = time.monotonic()
+    layer.send("a", {"n": 1})
+    assert reader.outcome() == ("a", {"n": 1})
+    assert seconds_since(start) < 0.5
+    assert loop.run_until_complete(frozen) == (None, None)
+    loop.close()
+
+
 def test_a_thread_that_is_interrupted_while_it_waits_passes_its_wake_up_on(
     monkeypatch: Any,
 ) -> None:
@@ -167,6 +187,16 @@ def test_messages_of_abandoned_channels_go_away_while_others_are_used() -> None:
         layer.send("used", {})
         layer.receive(["used"])
     assert len(layer._queues) == 0
+
+
+def test_sends_alone_clear_up_too() -> None:
+    layer = InMemoryChannelLayer(expiry=0.05)
+    for n in range(200):
+        layer.send(f"abandoned?{n}", {})
+    time.sleep(0.1)
+    for _ in range(200):
+        layer.send("used", {})
+    assert list(layer._queues) == ["used"]
 
 
 def test_abandoned_groups_go_away_while_others_are_used() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.server import GET_CONNECTION
 from channels.test.layer_cases.base import InThread, drain, receive_soon
 
 from ..redis_server import RedisServer, find_free_port
@@ -248,7 +249,7 @@ def test_a_thread_that_is_interrupted_gives_up_its_connection(
     server: RedisServer, layer: RedisChannelLayer, monkeypatch: Any
 ) -> None:
     layer.send("a", {"n": 1})
-    connection = layer._server._pool.get_connection()
+    connection = layer._server._pool.get_connection(*GET_CONNECTION)
     layer._server._pool.release(connection)
 
     def interrupt(*_: object, **__: object) -> None:
@@ -283,6 +284,8 @@ async def test_the_next_receive_takes_over_what_a_cancelled_one_waits_for(
     for _ in range(5):
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(layer.receive_async(["p!"]), 0.02)
+    with server.client() as client:
+        assert client.info("clients")["blocked_clients"] == 1
     layer.send("p!s", {"n": 1})
     assert await layer.receive_async(["p!"]) == ("p!s", {"n": 1})
     assert time.monotonic() - start < 0.8

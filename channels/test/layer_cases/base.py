@@ -23,7 +23,7 @@ class LayerCase(Base):
     """How a layer is made, and small helpers."""
 
     #: Seconds for tests in which something expires; raise it for a layer far away.
-    short_expiry = 0.3
+    short_expiry = 0.4
 
     def make_layer(self, **config: Any) -> Any:
         """A layer that is empty, with the given ``expiry``, ``group_expiry``, ``capacity``,

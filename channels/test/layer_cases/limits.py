@@ -120,17 +120,17 @@ class StatisticsCases(LayerCase):
         layer = self.new_layer("statistics")
         assert layer.channel_statistics("plain")["messages_max_age"] == 0
         layer.send("plain", {})
-        self.let_expire(0.5)
+        self.let_expire(0.4)
         layer.send("plain", {})
         age = layer.channel_statistics("plain")["messages_max_age"]
-        assert self.short_expiry * 0.4 < age < self.short_expiry * 20
+        assert self.short_expiry * 0.35 < age < self.short_expiry * 20
 
     def test_expired_messages_are_not_pending(self) -> None:
         layer = self.new_layer("statistics", expiry=self.short_expiry)
         layer.send("plain", {})
-        self.let_expire(0.6)
+        self.let_expire(0.55)
         layer.send("plain", {})
-        self.let_expire(0.6)
+        self.let_expire(0.55)
         assert self.statistics(layer, "plain") == (2, 1, 0)
 
     def test_process_specific_channels_are_counted_together(self) -> None:
