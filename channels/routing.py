@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
+from .layers.base import BaseChannelLayer
 from .types import Consumer
 from .utils import as_text, import_configured, name_that_thing
 
@@ -37,8 +38,9 @@ class Route:
     of one, and each filter a regular expression that the message's value of that name must
     match from its start. Named groups become keyword arguments of the consumer.
 
-    Raises ``ValueError`` for a pattern with positional groups and ``ImproperlyConfigured`` for a
-    consumer that cannot be imported or called.
+    Raises ``TypeError`` for a name that no channel can have, ``ValueError`` for a pattern with
+    positional groups, and ``ImproperlyConfigured`` for a consumer that cannot be imported or
+    called.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Route:
     ) -> None:
         names = [channels] if isinstance(channels, str | bytes) else channels
         self.channels = [as_text(name) for name in names]
+        for name in self.channels:
+            BaseChannelLayer.check_receive_channel(name)
         self.consumer = _resolve_consumer(consumer)
         self.filters = _compile_filters(filters)
 

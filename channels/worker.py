@@ -97,7 +97,6 @@ class Worker:
         if self.signal_handlers:
             self.install_signal_handler()
         channels = self.apply_channel_filters(self.channel_layer.router.channels)
-        logger.info("Listening on channels %s", ", ".join(channels))
         while not self.termed:
             self.in_job = False
             name, content = self._receive(channels)

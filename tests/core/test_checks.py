@@ -94,6 +94,15 @@ def test_the_projects_own_level_and_handlers_are_respected(
     assert unchanged_logger.propagate is True
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_projects_other_handlers_see_the_log_in_production(
+    unchanged_logger: logging.Logger, settings: Any, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    setup_logger("django.channels")
+    assert unchanged_logger.propagate is not debug
+
+
 def test_setting_the_logger_up_twice_adds_one_handler(unchanged_logger: logging.Logger) -> None:
     setup_logger("django.channels")
     setup_logger("django.channels")

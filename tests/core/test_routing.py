@@ -341,3 +341,8 @@ def test_the_connect_consumer_bears_a_message_without_reply_channel(layer: Layer
 def test_the_null_consumer_sends_nothing(layer: Layer) -> None:
     null_consumer(Message({"reply_channel": "r!1"}, "websocket.receive", layer), extra=1)
     assert drain(layer, "r!") == []
+
+
+def test_a_name_that_no_channel_can_have_is_refused_at_definition() -> None:
+    with pytest.raises(TypeError, match="'web socket' is not a channel name"):
+        route(["websocket.connect", "web socket"], null_consumer)

@@ -47,12 +47,14 @@ class Command(BaseCommand):
         logger = setup_logger("django.channels", options["verbosity"])
         layer = _usable_layer(options["layer"])
         worker = _make_worker(layer, options)
-        if not worker.apply_channel_filters(layer.router.channels):
+        channels = worker.apply_channel_filters(layer.router.channels)
+        if not channels:
             raise CommandError(
                 "No channel is left to serve: --only-channels and --exclude-channels leave out "
                 f"all of {', '.join(sorted(layer.router.channels))}."
             )
         logger.info("Running %d worker thread(s) on channel layer %s", options["threads"], layer)
+        logger.info("Listening on channels %s", ", ".join(channels))
         worker.ready()
         worker.run()
 
