@@ -10,14 +10,6 @@ from tests.redis_server import RedisServer
 from .processes import Site, running_site
 
 
-@pytest.fixture(scope="module")
-def quiet_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One chat in memory for all tests that leave nothing behind."""
-    with running_site(tmp_path_factory.mktemp("quiet") / "chat.sqlite3") as site:
-        site.runserver()
-        yield site
-
-
 @pytest.fixture
 def workers_site(tmp_path: Path) -> Iterator[Site]:
     """The chat on a Redis of its own, with an interface server and no worker yet."""
@@ -26,15 +18,26 @@ def workers_site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(params=["in memory", "on Redis"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=["in memory", "on Redis"])
+def shared_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """The chat ready to use: with runserver, or with uvicorn and two workers."""
+    database = tmp_path_factory.mktemp("chat") / "chat.sqlite3"
     if request.param == "in memory":
-        with running_site(tmp_path / "chat.sqlite3") as site:
+        with running_site(database) as site:
             site.runserver()
             yield site
     else:
-        site = request.getfixturevalue("workers_site")
-        site.runworker()
-        site.runworker()
-        yield site
+        with RedisServer() as redis, running_site(database, redis.url) as site:
+            site.uvicorn()
+            site.runworker()
+            site.runworker()
+            yield site
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The same, with a room for this test alone."""
+    shared_site.open_room()
+    return shared_site

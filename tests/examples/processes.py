@@ -8,10 +8,12 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,8 @@ class Site:
 
     def __init__(self, database: Path, redis_url: str = "") -> None:
         self.database = database
+        #: The room that people enter.
+        self.room = "lobby"
         self.port = free_port()
         self._processes: list[Process] = []
         python_path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -150,6 +154,17 @@ class Site:
         for process in self._processes:
             process.terminate()
 
+    def open_room(self) -> None:
+        """Open a room that nobody has been in, for people to enter from now on."""
+        self.room = f"room-{uuid.uuid4().hex[:8]}"
+        self.execute(f"INSERT INTO chat_room (title, slug) VALUES ('{self.room}', '{self.room}')")
+
+    def execute(self, statement: str) -> None:
+        """Change the database behind the chat's back."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=PATIENCE)) as database:
+            database.execute(statement)
+            database.commit()
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
@@ -157,10 +172,10 @@ class Site:
         return httpx.get(self.url(path), timeout=PATIENCE)
 
     @contextlib.contextmanager
-    def enter(self, name: str, room: str = "lobby", since: int = 0) -> Iterator[Person]:
+    def enter(self, name: str, room: str = "", since: int = 0) -> Iterator[Person]:
         """Open a socket, as the page does, for the length of the block."""
         query = urlencode({"name": name, "since": since})
-        url = f"ws://127.0.0.1:{self.port}/chat/{room}/?{query}"
+        url = f"ws://127.0.0.1:{self.port}/chat/{room or self.room}/?{query}"
         # Without a limit on what waits, so that a test need not read what does not concern it.
         with connect(url, open_timeout=PATIENCE, max_queue=None, proxy=None) as connection:
             yield Person(connection)
