@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from ..asgi import DEFAULT_CHANNEL_LAYER, channel_layers
 from ..channel import Channel
+from ..exceptions import ChannelLayerUnavailable
 from .stored import dump, load
 
 logger = logging.getLogger("django.channels")
@@ -87,15 +88,15 @@ class DelayedMessage(models.Model):
         """Send the message now and remove it from the database.
 
         ``channel_layer`` is the layer to send it to, by default that of the alias ``default``.
-        While the channel is full the message stays, due again after ``requeue_delay``
-        milliseconds. Returns whether it was sent: of several processes that try at once, one
+        While the channel is full, or the layer surely did not take the message, it stays, due
+        again after ``requeue_delay`` milliseconds. Returns whether it was sent: of several processes that try at once, one
         sends it.
 
         The row is deleted *before* the message is sent, so a message is never sent twice. The
         price: it is lost when the process is killed in the moment between. (In a transaction
         that is rolled back the row comes back although the message was sent: call it outside.)
-        For the same reason it is not kept when the layer does not say whether the message
-        arrived (``ChannelLayerUnavailable``), or refuses it: ``TypeError`` (its name for the
+        For the same reason it is not kept when it may have arrived although the layer gave no
+        answer (``ChannelLayerUnavailable``). Nor is it when the layer refuses it: ``TypeError`` (its name for the
         channel), ``ValueError`` (a content that is no JSON object), ``MessageTooLarge``.
         """
         if self.pk is None:
@@ -106,7 +107,9 @@ class DelayedMessage(models.Model):
         content = self.content if isinstance(self.content, dict) else load(self.content)
         try:
             Channel(self.channel_name, channel_layer=layer).send(content, immediately=True)
-        except layer.ChannelFull as error:
+        except (layer.ChannelFull, ChannelLayerUnavailable) as error:
+            if getattr(error, "may_have_arrived", False):
+                raise
             logger.info("Sent again in %s ms: %s", requeue_delay, error)
             self.delay = requeue_delay
             self.save(force_insert=True)

@@ -116,6 +116,16 @@ def test_a_full_channel_makes_the_message_due_later(pending):
     assert full.receive(["out"]) == ("out", {"n": 1})
 
 
+def test_a_message_that_surely_did_not_arrive_is_kept():
+    class Unreachable(InMemoryChannelLayer):
+        def send(self, channel, message):
+            raise ChannelLayerUnavailable("nothing was sent")
+
+    message = make()
+    assert not message.send(Unreachable())
+    assert DelayedMessage.objects.get() == message
+
+
 def test_requeueing_takes_a_second_by_default():
     before = timezone.now()
     make().send(InMemoryChannelLayer(capacity=0))
@@ -129,7 +139,7 @@ def test_a_message_that_may_have_arrived_is_not_kept():
     class Unanswered(InMemoryChannelLayer):
         def send(self, channel, message):
             super().send(channel, message)
-            raise ChannelLayerUnavailable("no answer")
+            raise ChannelLayerUnavailable("no answer", may_have_arrived=True)
 
     with pytest.raises(ChannelLayerUnavailable):
         make().send(Unanswered())
