@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,6 +84,8 @@ class ChannelLayerManager:
         self._lock = threading.RLock()
         self._configured: dict[str, ChannelLayerWrapper] = {}
         self._placed: dict[str, ChannelLayerWrapper] = {}
+        # Those that may go back under their alias without being pinned there.
+        self._from_settings: weakref.WeakSet[ChannelLayerWrapper] = weakref.WeakSet()
         setting_changed.connect(self._forget_configured)
 
     @property
@@ -95,7 +98,8 @@ class ChannelLayerManager:
             if alias in self._placed:
                 return self._placed[alias]
             if alias not in self._configured:
-                self._configured[alias] = self.make_backend(alias)
+                self._configured[alias] = wrapper = self.make_backend(alias)
+                self._from_settings.add(wrapper)
             return self._configured[alias]
 
     def __contains__(self, alias: object) -> bool:
@@ -104,11 +108,14 @@ class ChannelLayerManager:
     def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
         """Put ``layer`` under ``alias``, whatever the settings say; ``None`` goes back to them.
 
-        Returns what was there, ``None`` when nothing had been made yet.
+        So does a wrapper that was made from them. Returns what was there, ``None`` when nothing
+        had been made yet.
         """
         with self._lock:
             old = self._placed.pop(alias, None) or self._configured.pop(alias, None)
-            if layer is not None:
+            if layer is not None and layer in self._from_settings:
+                self._configured[alias] = layer
+            elif layer is not None:
                 self._placed[alias] = layer
             return old
 
@@ -130,14 +137,18 @@ class ChannelLayerManager:
             )
         return self._make(alias, config["TEST_CONFIG"])
 
+    def unknown(self, alias: str) -> KeyError:
+        """The error for an ``alias`` that is not configured."""
+        return KeyError(
+            f"There is no channel layer {alias!r}: CHANNEL_LAYERS has "
+            f"{sorted(self.configs) or 'no entries'}."
+        )
+
     def _config(self, alias: str) -> dict[str, Any]:
         try:
             return self.configs[alias]
         except KeyError:
-            raise KeyError(
-                f"There is no channel layer {alias!r}: CHANNEL_LAYERS has "
-                f"{sorted(self.configs) or 'no entries'}."
-            ) from None
+            raise self.unknown(alias) from None
 
     def _make(self, alias: str, keywords: dict[str, Any]) -> ChannelLayerWrapper:
         config = self._config(alias)
@@ -160,6 +171,7 @@ class ChannelLayerManager:
         if setting == "CHANNEL_LAYERS":
             with self._lock:
                 self._configured.clear()
+                self._from_settings.clear()
 
 
 def _import_backend(alias: str, config: dict[str, Any]) -> Any:

@@ -11,12 +11,8 @@ from .pending import Sender, pending_message_store
 from .types import Content
 
 
-class Channel:
-    """A channel to send messages to.
-
-    Arguments: the channel's name, the alias of the layer it is on, or the layer itself, which
-    wins.
-    """
+class Destination:
+    """What channels and groups share: a name, on a layer."""
 
     def __init__(
         self,
@@ -24,8 +20,36 @@ class Channel:
         alias: str = DEFAULT_CHANNEL_LAYER,
         channel_layer: Any = None,
     ) -> None:
-        self.name = as_ascii(name)
-        self.channel_layer = channel_layers[alias] if channel_layer is None else channel_layer
+        self.name = name.decode("ascii") if isinstance(name, bytes) else name
+        self._alias = alias
+        self._channel_layer = channel_layer
+        if channel_layer is None and alias not in channel_layers:
+            raise channel_layers.unknown(alias)
+
+    @property
+    def channel_layer(self) -> Any:
+        """The layer that was given, else what is configured under the alias by now."""
+        if self._channel_layer is None:
+            return channel_layers[self._alias]
+        return self._channel_layer
+
+    @channel_layer.setter
+    def channel_layer(self, channel_layer: Any) -> None:
+        self._channel_layer = channel_layer
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Channel(Destination):
+    """A channel to send messages to.
+
+    Arguments: the channel's name, the alias of the layer it is on, or the layer itself, which
+    wins. Raises ``KeyError`` for an alias that is not configured.
+    """
 
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send ``content``, a dict.
@@ -41,28 +65,13 @@ class Channel:
             BaseChannelLayer.check_channel(self.name)
             hold(self, content)
 
-    def __str__(self) -> str:
-        return self.name
 
-    def __repr__(self) -> str:
-        return f"<Channel {self.name}>"
-
-
-class Group:
+class Group(Destination):
     """A set of channels to send one message to.
 
     Arguments: the group's name, the alias of the layer it is on, or the layer itself, which
-    wins.
+    wins. Raises ``KeyError`` for an alias that is not configured.
     """
-
-    def __init__(
-        self,
-        name: str | bytes,
-        alias: str = DEFAULT_CHANNEL_LAYER,
-        channel_layer: Any = None,
-    ) -> None:
-        self.name = as_ascii(name)
-        self.channel_layer = channel_layers[alias] if channel_layer is None else channel_layer
 
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, at once; again is harmless and renews the membership."""
@@ -89,22 +98,12 @@ class Group:
             BaseChannelLayer.check_group(self.name)
             hold(self, content)
 
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"<Group {self.name}>"
-
-
-def as_ascii(name: str | bytes) -> str:
-    return name.decode("ascii") if isinstance(name, bytes) else name
-
 
 def name_of(channel: Channel | str) -> str:
     return channel.name if isinstance(channel, Channel) else channel
 
 
-def check_content(sender: Channel | Group, content: object) -> None:
+def check_content(sender: Destination, content: object) -> None:
     if not isinstance(content, dict):
         raise TypeError(
             f"{sender!r}.send() takes a dict, not {type(content).__name__}: {content!r}."

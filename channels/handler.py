@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import IO, Any, ClassVar, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -63,6 +64,9 @@ class AsgiRequest(ASGIRequest):
             raise
 
     def _read_body(self, message: Message) -> IO[bytes]:
+        first_piece = message.get("body") or b""
+        if not message.get("body_channel"):
+            return BytesIO(first_piece)
         body = cast(
             IO[bytes],
             tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the request owns it
@@ -70,10 +74,9 @@ class AsgiRequest(ASGIRequest):
             ),
         )
         try:
-            body.write(message.get("body") or b"")
-            if message.get("body_channel"):
-                for piece in self._body_pieces(message):
-                    body.write(piece)
+            body.write(first_piece)
+            for piece in self._body_pieces(message):
+                body.write(piece)
         except BaseException:
             body.close()
             raise

@@ -89,15 +89,16 @@ class DelayedMessage(models.Model):
 
         ``channel_layer`` is the layer to send it to, by default that of the alias ``default``.
         While the channel is full, or the layer surely did not take the message, it stays, due
-        again after ``requeue_delay`` milliseconds. Returns whether it was sent: of several processes that try at once, one
-        sends it.
+        again after ``requeue_delay`` milliseconds. Returns whether it was sent: of several
+        processes that try at once, one sends it.
 
         The row is deleted *before* the message is sent, so a message is never sent twice. The
         price: it is lost when the process is killed in the moment between. (In a transaction
         that is rolled back the row comes back although the message was sent: call it outside.)
         For the same reason it is not kept when it may have arrived although the layer gave no
-        answer (``ChannelLayerUnavailable``). Nor is it when the layer refuses it: ``TypeError`` (its name for the
-        channel), ``ValueError`` (a content that is no JSON object), ``MessageTooLarge``.
+        answer (``ChannelLayerUnavailable``). Nor is it when the layer refuses it: ``TypeError``
+        (its name for the channel), ``ValueError`` (a content that is no JSON object),
+        ``MessageTooLarge``.
         """
         if self.pk is None:
             raise ValueError(f"The message {self} is not in the database: save() it first.")

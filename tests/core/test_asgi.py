@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from django.utils.module_loading import import_string
 
-from channels import Channel, channel_layers, route
+from channels import Channel, Group, channel_layers, route
 from channels.asgi import (
     OLD_BACKENDS,
     ChannelLayerManager,
@@ -291,3 +291,21 @@ def test_get_asgi_application_imports_no_routing() -> None:
 def test_get_asgi_application_of_an_unknown_alias_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         get_asgi_application("two")
+
+
+def test_a_channel_follows_its_alias_when_the_settings_change() -> None:
+    channel, group = Channel("x"), Group("x")
+    with override_settings(CHANNEL_LAYERS={"default": entry(CONFIG={"capacity": 1})}):
+        assert channel.channel_layer is group.channel_layer is channel_layers["default"]
+        assert channel.channel_layer.capacity == 1
+    assert channel.channel_layer is channel_layers["default"]
+
+
+def test_a_wrapper_from_the_settings_that_is_put_back_is_not_pinned() -> None:
+    ours = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [])
+    configured = channel_layers["default"]
+    channel_layers.set("default", ours)
+    channel_layers.set("default", configured)
+    assert channel_layers["default"] is configured
+    with override_settings(CHANNEL_LAYERS={"default": entry(CONFIG={"capacity": 1})}):
+        assert channel_layers["default"].capacity == 1

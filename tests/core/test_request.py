@@ -255,9 +255,9 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.parametrize(
     ("content", "piece", "error"),
     [
-        ({"body_channel": BODY_CHANNEL}, {"closed": True}, RequestAborted),
-        ({"query_string": b"\xff"}, None, UnicodeDecodeError),
-        ({"path": b"/\xff"}, None, UnicodeDecodeError),
+        ({}, {"closed": True}, RequestAborted),
+        ({"query_string": b"\xff"}, {"content": b"disk"}, UnicodeDecodeError),
+        ({"path": b"/\xff"}, {"content": b"disk"}, UnicodeDecodeError),
     ],
 )
 def test_no_temporary_file_is_left_when_there_is_no_request(
@@ -269,10 +269,9 @@ def test_no_temporary_file_is_left_when_there_is_no_request(
     error: type[Exception],
 ) -> None:
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 3
-    if piece:
-        layer.send(BODY_CHANNEL, piece)
+    layer.send(BODY_CHANNEL, piece)
     with pytest.raises(error):
-        AsgiRequest(request_message(layer, body=b"on disk", **content))
+        AsgiRequest(request_message(layer, body=b"on ", body_channel=BODY_CHANNEL, **content))
     [body] = bodies
     assert body.closed
 
@@ -283,16 +282,26 @@ def test_no_temporary_file_is_left_after_the_response(
     layer: Layer, settings: Any, bodies: list[Any], path: str
 ) -> None:
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 3
-    list(AsgiHandler(request_message(layer, path=path, query_string=b"n=2", body=b"on disk")))
+    layer.send(BODY_CHANNEL, {"content": b"disk"})
+    content = {"body": b"on ", "body_channel": BODY_CHANNEL, "query_string": b"n=2"}
+    list(AsgiHandler(request_message(layer, path=path, **content)))
     [body] = bodies
     assert body.closed
 
 
-def test_large_bodies_go_to_disk(make: Request, settings: Any, bodies: list[Any]) -> None:
+def test_large_bodies_go_to_disk(
+    make: Request, layer: Layer, settings: Any, bodies: list[Any]
+) -> None:
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 3
-    assert make(body=b"on disk").body == b"on disk"
+    layer.send(BODY_CHANNEL, {"content": b"disk"})
+    assert make(body=b"on ", body_channel=BODY_CHANNEL).body == b"on disk"
     assert bodies[0]._rolled
 
 
 def test_response_later_is_at_hand_on_the_request() -> None:
     assert AsgiRequest.ResponseLater is ResponseLater
+
+
+def test_a_request_that_came_whole_needs_no_closing(layer: Layer, bodies: list[Any]) -> None:
+    assert AsgiRequest(request_message(layer, body=b"a=1")).body == b"a=1"
+    assert bodies == []
