@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,60 +165,3 @@ def test_the_layers_never_see_django() -> None:
                 if isinstance(node, ast.ImportFrom):
                     names = {node.module or ""}
                 assert not {name for name in names if name.split(".")[0] == "django"}, module
-
-
-PUBLIC = {
-    "channels": [
-        "Channel", "Group", "channel_layers", "route", "route_class", "include",
-        "DEFAULT_CHANNEL_LAYER", "__version__",
-    ],
-    "channels.asgi": [
-        "ChannelLayerManager", "channel_layers", "ChannelLayerWrapper", "DEFAULT_CHANNEL_LAYER",
-        "InvalidChannelLayerError", "get_channel_layer", "get_asgi_application",
-    ],
-    "channels.channel": ["Channel", "Group"],
-    "channels.message": ["Message", "pending_message_store"],
-    "channels.routing": [
-        "route", "Route", "route_class", "RouteClass", "include", "Include", "Router",
-        "null_consumer", "connect_consumer",
-    ],
-    "channels.exceptions": [
-        "ConsumeLater", "ResponseLater", "RequestTimeout", "RequestAborted", "DenyConnection",
-        "ChannelSocketException", "WebsocketCloseException", "SendNotAvailableOnDemultiplexer",
-        "ChannelFull", "MessageTooLarge",
-    ],
-    "channels.signals": [
-        "consumer_started", "consumer_finished", "worker_ready", "worker_process_ready",
-    ],
-    "channels.worker": ["Worker", "WorkerGroup"],
-    "channels.handler": ["AsgiRequest", "AsgiHandler", "ViewConsumer"],
-    "channels.staticfiles": ["StaticFilesHandler", "StaticFilesConsumer"],
-    "channels.layers": ["InMemoryChannelLayer"],
-    "channels.utils": ["name_that_thing"],
-    "channels.log": ["setup_logger"],
-    "channels.management.commands.runserver": ["Command", "WorkerThread"],
-    "channels.management.commands.runworker": ["Command"],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names]
-)
-def test_the_public_import_paths_exist(module: str, name: str) -> None:
-    assert hasattr(importlib.import_module(module), name)
-
-
-def test_the_public_names_of_the_top() -> None:
-    import channels
-
-    assert sorted(channels.__all__) == sorted(PUBLIC["channels"])
-    assert channels.DEFAULT_CHANNEL_LAYER == "default"
-
-
-def test_layers_carry_their_exceptions() -> None:
-    from channels import channel_layers
-    from channels.exceptions import ChannelFull, MessageTooLarge
-
-    layer = channel_layers["default"]
-    assert layer.ChannelFull is ChannelFull
-    assert layer.MessageTooLarge is MessageTooLarge
