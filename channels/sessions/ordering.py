@@ -18,6 +18,9 @@ from .store import ChannelSession
 
 logger = logging.getLogger("django.channels")
 
+#: Orders are smaller than this, or no layer could carry them.
+ORDER_LIMIT = 2**63
+
 
 @overload
 def enforce_ordering(func: AnyConsumer, slight: bool = False) -> AnyConsumer: ...
@@ -75,7 +78,7 @@ _ordered = consumer_decorator("enforce_ordering", _in_turn)
 
 def _order_of(message: Message) -> int:
     order = message.get("order")
-    if not isinstance(order, int) or isinstance(order, bool) or order < 0:
+    if not isinstance(order, int) or isinstance(order, bool) or not 0 <= order < ORDER_LIMIT:
         raise ValueError(
             f"enforce_ordering needs an 'order' (0, 1, ...) in every message, and {message!r} has "
             f"{order!r}: decorate consumers of websocket messages only, and use "

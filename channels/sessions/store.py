@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import time
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.backends import signed_cookies
+from django.contrib.sessions.backends import cached_db, db, file, signed_cookies
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
 #: How often to try to write a row that others may remove and make at the same time.
 SAVE_TRIES = 3
+
+#: Seconds to wait for the content of a file that has just been made: longer than a busy machine
+#: takes to write it. After that, whoever made it must have died.
+WRITING_TIME = 1.0
+
+#: Seconds between two looks at such a file.
+WRITING_PAUSE = 0.001
 
 
 class ChannelSession(SessionBase):
@@ -126,9 +135,42 @@ def _engine() -> type[SessionBase]:
     return engine
 
 
+class _LoadWhenWritten(SessionBase):
+    """The file engine makes an empty file first. Whoever took it for the session could save it,
+    only to have it replaced by what its maker then writes."""
+
+    def load(self) -> dict[str, Any]:
+        deadline = time.monotonic() + WRITING_TIME
+        while self._is_being_made() and time.monotonic() < deadline:
+            time.sleep(WRITING_PAUSE)
+        return super().load()
+
+    def _is_being_made(self) -> bool:
+        try:
+            return os.path.getsize(self._key_to_file()) == 0  # type: ignore[attr-defined]
+        except OSError:
+            return False
+
+
+class _LoadFromDatabase(SessionBase):
+    """The cache in front of the database is filled by readers and writers in any order, so what
+    it holds need not be what was saved last."""
+
+    def load(self) -> dict[str, Any]:
+        return db.SessionStore.load(self)
+
+
+#: What engines need so that a session which was loaded is the one that was saved last.
+CORRECTIONS: dict[type[SessionBase], type[SessionBase]] = {
+    file.SessionStore: _LoadWhenWritten,
+    cached_db.SessionStore: _LoadFromDatabase,
+}
+
+
 @functools.cache
 def _channel_session_class(engine: type[SessionBase]) -> type[ChannelSession]:
+    corrections = [CORRECTIONS[base] for base in CORRECTIONS if issubclass(engine, base)]
     # Engines sign their data with the name of the class: with the same name, each of them reads
     # what the other has written.
     names = {"__module__": engine.__module__, "__qualname__": engine.__qualname__}
-    return type(engine.__name__, (ChannelSession, engine), names)
+    return type(engine.__name__, (ChannelSession, *corrections, engine), names)
