@@ -1,4 +1,4 @@
-"""The chat of the documentation as its users run it: real processes, and people in them."""
+"""The examples of the documentation as their users run them: real processes, and people."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[2]
-CHAT = ROOT / "docs" / "examples" / "chat"
+EXAMPLES = ROOT / "docs" / "examples"
 
 #: Seconds after which what was awaited is not going to happen any more, on a busy machine too.
 PATIENCE = 30
 
 
 class Process:
-    """``python`` with ``arguments`` in the directory of the chat."""
+    """``python`` with ``arguments`` in the directory of an example."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, directory: Path, arguments: list[str], environment: dict[str, str]) -> None:
         self.lines: list[str] = []
         self._arguments = arguments
         self._more = threading.Condition()
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=CHAT,
+            cwd=directory,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,14 +86,15 @@ class Process:
     def terminate(self) -> int:
         """End it with SIGTERM; its exit status."""
         self.ask_to_end()
-        return self._wait()
+        return self.wait()
 
     def kill(self) -> None:
         """End it with SIGKILL, whatever it is doing."""
         self._process.kill()
-        self._wait()
+        self.wait()
 
-    def _wait(self) -> int:
+    def wait(self) -> int:
+        """Wait until it has ended by itself; its exit status."""
         try:
             return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -104,25 +105,30 @@ class Process:
             self._reader.join()
 
 
-class Site:
-    """A chat with a database of its own, in memory or, with ``redis_url``, on Redis."""
+class ExampleSite:
+    """An example with a database of its own, in memory or, with ``redis_url``, on Redis."""
+
+    #: The name of its directory; with ``_DATABASE``, in capitals, that of its setting.
+    name: str
 
     def __init__(self, database: Path, redis_url: str = "") -> None:
         self.database = database
-        #: The room that people enter.
-        self.room = "lobby"
         self.port = free_port()
         self._processes: list[Process] = []
         python_path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         self._environment = {
             **os.environ,
-            "CHAT_DATABASE": str(database),
+            f"{self.name.upper()}_DATABASE": str(database),
             "CHANNELS_REDIS_URL": redis_url,
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
         }
-        migrate = self._start("manage.py", "migrate")
-        migrate.wait_for_line("0001_initial... OK")
+
+    def manage(self, *arguments: str) -> Process:
+        """Run a command to its end, which must be a good one."""
+        command = self._start("manage.py", *arguments)
+        assert command.wait() == 0, "".join(command.lines)
+        return command
 
     def runserver(self) -> Process:
         """Start the development server, which has workers of its own."""
@@ -143,7 +149,7 @@ class Site:
         return worker
 
     def _start(self, *arguments: str) -> Process:
-        process = Process(list(arguments), self._environment)
+        process = Process(EXAMPLES / self.name, list(arguments), self._environment)
         self._processes.append(process)
         return process
 
@@ -153,6 +159,29 @@ class Site:
             process.ask_to_end()
         for process in self._processes:
             process.terminate()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url(path), timeout=PATIENCE)
+
+    def socket(self, path: str) -> ClientConnection:
+        """A socket to ``path``, open for the length of a ``with`` block."""
+        url = f"ws://127.0.0.1:{self.port}{path}"
+        # Without a limit on what waits, so that a test need not read what does not concern it.
+        return connect(url, open_timeout=PATIENCE, max_queue=None, proxy=None)
+
+
+class Site(ExampleSite):
+    """The chat."""
+
+    name = "chat"
+
+    def __init__(self, database: Path, redis_url: str = "") -> None:
+        super().__init__(database, redis_url)
+        #: The room that people enter.
+        self.room = "lobby"
 
     def open_room(self) -> None:
         """Open a room that nobody has been in, for people to enter from now on."""
@@ -165,19 +194,11 @@ class Site:
             database.execute(statement)
             database.commit()
 
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url(path), timeout=PATIENCE)
-
     @contextlib.contextmanager
     def enter(self, name: str, room: str = "", since: int = 0) -> Iterator[Person]:
         """Open a socket, as the page does, for the length of the block."""
         query = urlencode({"name": name, "since": since})
-        url = f"ws://127.0.0.1:{self.port}/chat/{room or self.room}/?{query}"
-        # Without a limit on what waits, so that a test need not read what does not concern it.
-        with connect(url, open_timeout=PATIENCE, max_queue=None, proxy=None) as connection:
+        with self.socket(f"/chat/{room or self.room}/?{query}") as connection:
             yield Person(connection)
 
 
@@ -215,14 +236,22 @@ class Person:
         return texts
 
 
+AnySite = TypeVar("AnySite", bound=ExampleSite)
+
+
 @contextlib.contextmanager
-def running_site(database: Path, redis_url: str = "") -> Iterator[Site]:
-    """A site whose processes do not outlive the block."""
-    site = Site(database, redis_url)
+def running(site: AnySite) -> Iterator[AnySite]:
+    """``site`` with the tables in its database; its processes do not outlive the block."""
     try:
+        site.manage("migrate")
         yield site
     finally:
         site.stop()
+
+
+def running_site(database: Path, redis_url: str = "") -> contextlib.AbstractContextManager[Site]:
+    """A chat whose processes do not outlive the block."""
+    return running(Site(database, redis_url))
 
 
 def free_port() -> int:
