@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ClassVar
 
+from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 from django.test import TestCase, TransactionTestCase
 from django.test.utils import TestContextDecorator
@@ -53,11 +54,12 @@ def replaced(alias: str, **attributes: Any) -> Iterator[ChannelLayerWrapper]:
 def connections_left_alone() -> Iterator[None]:
     """Let consumers neither close the test's database connections nor reset its query log.
 
-    The same that Django's test client does around a request.
+    The same that Django's test client does around a request; views that consumers run send the
+    signals of a request too.
     """
     suspended = [
         (signal, receiver)
-        for signal in (consumer_started, consumer_finished)
+        for signal in (consumer_started, consumer_finished, request_started, request_finished)
         for receiver in (reset_queries, close_old_connections)
         if signal.disconnect(receiver)
     ]
@@ -94,6 +96,7 @@ class ChannelTestCaseMixin(AroundTestMixin):
     @contextmanager
     def around_test(self) -> Iterator[None]:
         with ExitStack() as stack:
+            stack.enter_context(connections_left_alone())
             for alias in self.test_channel_aliases:
                 stack.enter_context(replaced(alias, channel_layer=InMemoryChannelLayer()))
             yield

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import override_settings
 
 from channels import Channel, Group, channel_layers, include, route
+from channels.handler import AsgiHandler
 from channels.layers import InMemoryChannelLayer
 from channels.message import Message
 from channels.test import ChannelTestCase, Client, TransactionChannelTestCase
@@ -184,6 +186,18 @@ class TestMessages(ChannelTestCase):
         assert self.get_next_message("test.any") is None
         with pytest.raises(AssertionError, match=r"on channel 'test\.any'"):
             self.get_next_message("test.any", require=True)
+
+
+class TestConnections(ChannelTestCase):
+    def test_a_view_that_is_run_directly_leaves_them_alone(self) -> None:
+        message = Message({"path": "/", "method": "GET"}, "http.request", None)
+        closed: list[object] = []
+        with pytest.MonkeyPatch.context() as patch:
+            real = connections["default"]
+            patch.setattr(real, "close_if_unusable_or_obsolete", lambda: closed.append(1))
+            (reply,) = AsgiHandler(message)
+        assert reply["status"] == 404
+        assert closed == []
 
 
 class TestWithoutApp(ChannelTestCase):

@@ -17,6 +17,7 @@ from channels.exceptions import (
     DenyConnection,
     WebsocketCloseException,
 )
+from channels.handler import ViewConsumer
 from channels.lifecycle import run_consumer
 from channels.message import Message
 from channels.signals import consumer_finished, consumer_started
@@ -299,6 +300,23 @@ def test_the_connections_of_the_test_stay_open(
     assert closed == []
     run_consumer(lambda message: None, Message({}, "test.any", None), {}, sender=Client)
     assert closed == [1, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_views_of_consumers_leave_the_connections_of_the_test_alone(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_layer([route("http.request", ViewConsumer())])
+    closed: list[object] = []
+    real = connections["default"]
+    monkeypatch.setattr(real, "close_if_unusable_or_obsolete", lambda: closed.append(1))
+    client = Client()
+    with CaptureQueriesContext(connection) as queries:
+        User.objects.count()
+        client.send_and_consume("http.request", {"path": "/", "method": "GET"})
+        assert client.receive()["status"] == 404
+    assert closed == []
+    assert len(queries) == 1
 
 
 def test_consumers_without_queries_need_no_database(make_layer: MakeLayer) -> None:
