@@ -162,6 +162,31 @@ def test_a_worker_thread_announces_its_worker_and_serves(
     assert not thread.is_alive()
 
 
+def test_a_consumer_that_exits_costs_no_worker_thread(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+    layer = make_layer({"a": lambda message: sys.exit(3), "b": lambda message: ended.set()})
+    workers: list[Any] = []
+
+    def ready(sender: Any, **kwargs: Any) -> None:
+        workers.append(sender)
+
+    worker_ready.connect(ready)
+    monkeypatch.undo()
+    thread = runserver.WorkerThread(layer)
+    thread.start()
+    layer.send("a", {})
+    layer.send("b", {})
+    assert ended.wait(5)
+    workers[-1].termed = True
+    thread.join(5)
+    assert not thread.is_alive()
+    [record] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], SystemExit)
+
+
 def test_without_workers_a_local_layer_is_refused(make_layer: MakeLayer) -> None:
     make_layer()
     with pytest.raises(CommandError, match="With --noworker nothing would ever answer"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import logging
 import os
 import sys
 import threading
@@ -28,6 +29,8 @@ from channels.signals import worker_process_ready, worker_ready
 from channels.staticfiles import default_http_consumer
 from channels.worker import Worker
 
+logger = logging.getLogger("django.channels")
+
 BIND_ERRORS = {
     errno.EACCES: "You don't have permission to access that port.",
     errno.EADDRINUSE: "That port is already in use.",
@@ -51,7 +54,10 @@ RunserverCommand = (
 
 
 class WorkerThread(threading.Thread):
-    """A worker beside the interface server, which ends with the process."""
+    """A worker beside the interface server, which ends with the process.
+
+    A consumer that exits ends nothing here: nobody would start the thread anew.
+    """
 
     def __init__(self, channel_layer: ChannelLayerWrapper) -> None:
         super().__init__(daemon=True, name="channels-worker")
@@ -60,7 +66,11 @@ class WorkerThread(threading.Thread):
     def run(self) -> None:
         worker = Worker(self.channel_layer, signal_handlers=False)
         worker_ready.send(sender=worker)
-        worker.run()
+        while not worker.termed:
+            try:
+                worker.run()
+            except (SystemExit, KeyboardInterrupt):
+                logger.critical("A consumer exits, but its worker goes on.", exc_info=True)
 
 
 class Command(RunserverCommand):  # type: ignore[misc, valid-type]
