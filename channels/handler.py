@@ -231,7 +231,7 @@ class ViewConsumer:
         except ClientGone as error:
             logger.info("The response to %s was not sent whole: %s", message.get("path"), error)
             sender.fail(_plain_error())
-        except Exception:
+        except BaseException:  # also when it exits, as the client still waits
             sender.fail(_plain_error())
             raise
         finally:

@@ -9,7 +9,7 @@ from .exceptions import ChannelLayerUnavailable
 from .message import Message
 from .pending import RETRY_TIME, send_until
 from .types import Content
-from .utils import receive_waiting
+from .utils import receive_method, receive_waiting
 
 logger = logging.getLogger("django.channels")
 
@@ -20,6 +20,10 @@ WINDOW = 16
 #: Seconds that a client may take to accept more of a response, and that a full reply channel
 #: may stay full. What common proxies allow between two writes.
 STALL_TIMEOUT = 60.0
+
+#: Seconds after which a response looks, before its next message, for what was acknowledged: one
+#: that is slower than its client would fill the window only long after the client has left.
+LOOK_SECONDS = 1.0
 
 
 class ClientGone(Exception):
@@ -45,6 +49,7 @@ class ReplySender:
         self.ack_channel: str | None = None
         self.sent = 0
         self.acknowledged = 0
+        self._next_look = 0.0
 
     def send(self, reply: Content) -> None:
         """Send ``reply`` at once, or as soon as the client has taken enough of what came before.
@@ -54,8 +59,11 @@ class ReplySender:
         if self.sent == 0 and reply.get("more_content") and self.can_acknowledge:
             self.ack_channel = self.layer.new_channel("http.response.ack?")
             reply = {**reply, "ack_channel": self.ack_channel}
-        if self.ack_channel and self.sent - self.acknowledged >= WINDOW:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+        elif self.ack_channel and self.sent - self.acknowledged >= WINDOW:
             self._wait_for_acknowledgement(self.ack_channel)
+        elif self.ack_channel and time.monotonic() >= self._next_look:
+            self._look_for_acknowledgements(self.ack_channel)
         self._put(reply, STALL_TIMEOUT)
         self.sent += 1
 
@@ -73,15 +81,24 @@ class ReplySender:
         except self.layer.ChannelFull as error:
             raise ClientGone(str(error)) from error
 
+    def _look_for_acknowledgements(self, ack_channel: str) -> None:
+        receive = receive_method(self.layer)
+        while (answer := receive([ack_channel], block=False)[1]) is not None:
+            self._take(answer)
+        self._next_look = time.monotonic() + LOOK_SECONDS
+
     def _wait_for_acknowledgement(self, ack_channel: str) -> None:
         deadline = time.monotonic() + STALL_TIMEOUT
         while time.monotonic() < deadline:
             _, answer = receive_waiting(self.layer, [ack_channel])
             if answer is None:
                 continue
-            if answer.get("closed"):
-                raise ClientGone("the client has left.")
-            self.acknowledged = max(self.acknowledged, answer.get("acknowledged", 0))
+            self._take(answer)
             if self.sent - self.acknowledged < WINDOW:
                 return
         raise ClientGone(f"the client took nothing for {STALL_TIMEOUT:.0f} seconds.")
+
+    def _take(self, answer: Content) -> None:
+        if answer.get("closed"):
+            raise ClientGone("the client has left.")
+        self.acknowledged = max(self.acknowledged, answer.get("acknowledged", 0))

@@ -16,6 +16,7 @@ from channels.exceptions import ChannelLayerUnavailable
 from channels.handler import AsgiHandler, ViewConsumer
 from channels.lifecycle import run_consumer
 from channels.message import Message
+from channels.replies import ClientGone, ReplySender
 
 from .conftest import MakeLayer
 from .tools import REPLIES, REPLY_CHANNEL, ForeignLayer, drain, problems, request_message, work
@@ -114,6 +115,13 @@ def test_middleware_that_cannot_be_loaded_gets_a_plain_500(layer: Layer, setting
     with pytest.raises(ImportError):
         ViewConsumer()(request_message(layer, path="/hello/"))
     assert drain(layer, REPLIES)[0]["status"] == 500
+
+
+def test_a_view_that_exits_gets_a_plain_500(layer: Layer) -> None:
+    with pytest.raises(SystemExit):
+        ViewConsumer()(request_message(layer, path="/exit/"))
+    [reply] = drain(layer, REPLIES)
+    assert (reply["status"], reply["content"]) == (500, b"Internal Server Error")
 
 
 def test_an_error_with_the_layer_away_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -224,6 +232,32 @@ def test_a_client_that_leaves_ends_the_view(layer: Layer) -> None:
     assert not sender.is_alive()
     assert notes == ["closed"]
     assert drain(layer, REPLIES) == [{"aborted": True}]
+
+
+def test_a_slow_view_learns_with_its_next_part_that_the_client_left(
+    layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "LOOK_SECONDS", 0)
+    sender = ReplySender(request_message(layer, acknowledges=True))
+    sender.send({"status": 200, "content": b"0", "more_content": True})
+    [first] = drain(layer, REPLIES)
+    for number in (1, 2):
+        layer.send(first["ack_channel"], {"acknowledged": number})
+        sender.send({"content": b"%d" % number, "more_content": True})
+    layer.send(first["ack_channel"], {"acknowledged": 3})
+    layer.send(first["ack_channel"], {"closed": True})
+    with pytest.raises(ClientGone):
+        sender.send({"content": b"3", "more_content": True})
+    assert sender.acknowledged == 3
+
+
+def test_a_quick_view_does_not_ask_with_every_part(layer: Layer) -> None:
+    sender = ReplySender(request_message(layer, acknowledges=True))
+    sender.send({"status": 200, "content": b"0", "more_content": True})
+    [first] = drain(layer, REPLIES)
+    layer.send(first["ack_channel"], {"closed": True})
+    sender.send({"content": b"1", "more_content": True})
+    assert len(drain(layer, first["ack_channel"])) == 1
 
 
 def test_a_client_that_takes_nothing_ends_the_view(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -83,11 +84,16 @@ def save_and_later(request: HttpRequest) -> HttpResponse:
     raise ResponseLater
 
 
+def leave(request: HttpRequest) -> HttpResponse:
+    sys.exit(3)
+
+
 urlpatterns = [
     path("hello/", hello),
     path("async-hello/", async_hello),
     path("echo/", echo),
     path("error/", error),
+    path("exit/", leave),
     path("stream/", stream),
     path("broken-stream/", broken_stream),
     path("file/", file),
