@@ -23,6 +23,9 @@ GRACEFUL_SECONDS = 5
 #: Bytes that uvicorn lets a frame have beyond our limit, so that it is we who judge it.
 FRAME_MARGIN = 1
 
+#: The C library takes a larger number for another port, without a word.
+MAX_PORT = 2**16 - 1
+
 MISSING = (
     "channels.interface.server.Server needs uvicorn, which is not installed: "
     "pip install 'channels[server]', or run the project's asgi.py with another ASGI server."
@@ -191,6 +194,8 @@ def _unescape(text: str) -> str:
 
 
 def _listen_tcp(interface: str, port: int) -> socket.socket:
+    if port > MAX_PORT:
+        raise OSError(f"a port is a number from 0 to {MAX_PORT}, not {port}")
     host = interface or "0.0.0.0"
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(address[:2], family=family)

@@ -292,6 +292,14 @@ class TestServer:
         with pytest.raises(OSError, match="No such file"):
             Server(channel_layer=InMemoryChannelLayer(), endpoints=[missing]).run()
 
+    def test_a_port_that_cannot_be_is_no_other_port(self) -> None:
+        server = Server(
+            channel_layer=InMemoryChannelLayer(), endpoints=[tcp_endpoint("127.0.0.1", 2**16)]
+        )
+        server.stop()
+        with pytest.raises(OSError, match="not 65536"):
+            server.run()
+
     @pytest.mark.parametrize(
         "endpoint", ["ssl:port=443", "tcp:interface=x", "tcp:port=x", "unix:", "nonsense"]
     )
