@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import logging
 import os
@@ -135,7 +136,7 @@ class Worker:
             if self.callback:
                 self.callback(name, message)
             self._run(consumer, message, kwargs)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             logger.exception("Error processing message with consumer %s:", _name(consumer, name))
 
     def _run(self, consumer: Any, message: Message, kwargs: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from channels import Channel, route, signals
 from channels.asgi import ChannelLayerWrapper
@@ -227,6 +229,22 @@ def test_an_exception_is_logged_with_its_traceback_and_the_worker_goes_on(
     assert record.exc_info
     assert str(record.exc_info[1]) == "on purpose"
     assert f"{__name__}." in record.getMessage()
+
+
+def test_cancelled_coroutines_of_a_consumer_do_not_end_the_worker(
+    make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def wait_for_cancelled() -> None:
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    layer = make_layer([route("a", lambda message: async_to_sync(wait_for_cancelled)())])
+    layer.send("a", {})
+    work(layer)
+    [record] = problems(caplog)
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def test_a_message_without_a_consumer_is_a_logged_error(
