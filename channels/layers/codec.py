@@ -1,7 +1,7 @@
 """Messages as bytes: the wire format that every layer of ours shares.
 
 An encoded message is one byte that names the wire format, then the message in msgpack. The
-byte is the place where later formats (an encrypted one, say) are told apart.
+byte is the place where other formats (the encrypted one, and later ones) are told apart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from ..types import Content
 
 #: The format that ``encode`` writes.
 WIRE_VERSION = 1
+
+#: The format of messages that are encrypted, see ``encryption.py``.
+ENCRYPTED_VERSION = 2
 
 #: How deep lists and dicts may nest: what Python's recursion bears also deep in other code.
 NESTING_LIMIT = 100
@@ -39,18 +42,23 @@ def encode(message: Content) -> bytes:
 
 
 def decode(data: bytes) -> Content:
-    """The message in ``data``; ``ValueError`` when this release cannot read it."""
+    """The message in ``data``; ``ValueError`` when it cannot be read."""
     check_version(data)
+    if data[0] == ENCRYPTED_VERSION:
+        raise ValueError(
+            "A message came encrypted, but this layer has no symmetric_encryption_keys: give "
+            "every process the same keys."
+        )
     return cast(Content, msgpack.unpackb(memoryview(data)[1:], strict_map_key=False))
 
 
 def check_version(data: bytes) -> None:
-    """Raise ``ValueError`` unless ``data`` starts with the byte of a format read here."""
-    if data[:1] != VERSION_BYTE:
+    """Raise ``ValueError`` unless ``data`` starts with the byte of a format known here."""
+    if not data or data[0] not in (WIRE_VERSION, ENCRYPTED_VERSION):
         found = f"wire format {data[0]}" if data else "no wire format (it is empty)"
         raise ValueError(
-            f"A message came in {found}, but this release of channels reads wire format "
-            f"{WIRE_VERSION}: run the same release in every process."
+            f"A message came in {found}, but this release of channels reads wire formats "
+            f"{WIRE_VERSION} and {ENCRYPTED_VERSION}: run the same release in every process."
         )
 
 

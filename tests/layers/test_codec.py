@@ -32,7 +32,7 @@ def test_a_message_starts_with_the_wire_version() -> None:
 
 
 def test_another_wire_version_is_an_error_that_names_both() -> None:
-    with pytest.raises(ValueError, match=r"wire format 7.*reads wire format 1"):
+    with pytest.raises(ValueError, match=r"wire format 7.*reads wire formats 1 and 2"):
         codec.decode(b"\x07" + codec.encode({})[1:])
 
 

@@ -360,7 +360,7 @@ def test_a_message_that_cannot_be_read_is_lost_with_a_log_entry_and_the_next_one
     assert redis_layer.receive(["a"], block) == (None, None)
     assert redis_layer.receive(["a"], block) == ("a", {"n": 1})
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
-    assert "reads wire format 1" in caplog.text
+    assert "reads wire formats 1" in caplog.text
 
 
 def test_a_forked_child_can_use_the_layer_and_takes_no_buffered_message(
@@ -478,7 +478,9 @@ def test_a_plain_string_for_hosts_must_be_a_list() -> None:
         ({"hosts": [("localhost",)]}, "neither a URL"),
         ({"hosts": [17]}, "neither a URL"),
         ({"hosts": [("a", 1), ("b", 2)]}, "2 servers"),
-        ({"symmetric_encryption_keys": ["secret"]}, "symmetric_encryption_keys"),
+        ({"symmetric_encryption_keys": "secret"}, "must be a list of keys"),
+        ({"symmetric_encryption_keys": [""]}, "not empty"),
+        ({"symmetric_encryption_keys": [7]}, "not int"),
     ],
 )
 def test_a_configuration_that_cannot_work_is_a_value_error(config: Config, words: str) -> None:

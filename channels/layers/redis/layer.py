@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...types import Content, Received
+from .. import codec
 from ..base import BaseChannelLayer, CapacityPatterns
+from ..encryption import Cipher
 from .commands import Commands, split
 from .hosts import Host, HostSpec, parse_hosts
 from .receiver import Receiver
@@ -29,7 +31,8 @@ class RedisChannelLayer(BaseChannelLayer):
     ``prefix``, ``stats_prefix``
         How the names of all keys start: those of messages and groups, and of statistics.
     ``symmetric_encryption_keys``
-        Not available yet: ``None`` or an empty list.
+        A list of texts or bytes: messages are encrypted with the first, and decrypted with any.
+        Needs the extra ``crypto``.
     ``connection_kwargs``
         Keywords of redis-py for every connection. ``max_connections`` (100) bounds two pools
         of connections, one of them for blocking receives alone.
@@ -54,15 +57,13 @@ class RedisChannelLayer(BaseChannelLayer):
         max_message_size: int | None = None,
     ) -> None:
         super().__init__(expiry, group_expiry, capacity, channel_capacity, max_message_size)
-        if symmetric_encryption_keys:
-            raise ValueError(
-                "symmetric_encryption_keys: this release of channels cannot encrypt messages yet."
-            )
+        keys = symmetric_encryption_keys
+        self._cipher = Cipher(keys) if keys else None
         self.prefix = prefix
         self.stats_prefix = stats_prefix
         self._commands = Commands(prefix, stats_prefix, expiry, group_expiry)
         self._server = Server(_only_one(parse_hosts(hosts, connection_kwargs)))
-        self._receiver = Receiver(self._server, self._commands)
+        self._receiver = Receiver(self._server, self._commands, self._decode)
         layers.add(self)
 
     def __repr__(self) -> str:
@@ -156,6 +157,14 @@ class RedisChannelLayer(BaseChannelLayer):
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""
         self._receiver.forget()
+
+    def encode(self, message: Content) -> bytes:
+        """The same as in other layers, encrypted if there are keys."""
+        data = super().encode(message)
+        return self._cipher.encrypt(data) if self._cipher else data
+
+    def _decode(self, data: bytes) -> Content:
+        return codec.decode(self._cipher.decrypt(data) if self._cipher else data)
 
     def _check_names(self, channels: Iterable[str]) -> list[str]:
         names = list(channels)

@@ -9,11 +9,10 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from ...exceptions import ChannelLayerUnavailable
-from ...types import Received
-from .. import codec
+from ...types import Content, Received
 from .commands import Command, Commands, Steps
 from .entries import Buffer, Delivery, Entry
 from .outage import Outage
@@ -29,9 +28,12 @@ ANNOUNCE_SECONDS = 10.0
 class Receiver:
     """The receiving side of a layer, for threads and for event loops."""
 
-    def __init__(self, server: Server, commands: Commands) -> None:
+    def __init__(
+        self, server: Server, commands: Commands, decode: Callable[[bytes], Content]
+    ) -> None:
         self._server = server
         self._commands = commands
+        self._decode = decode
         self._clock = Clock()
         self._outage = Outage(server.address)
         self._buffer = Buffer()
@@ -55,14 +57,14 @@ class Receiver:
     def look(self, names: list[str]) -> Received:
         """A message that is there already; raises ``ChannelLayerUnavailable``."""
         if delivery := self._buffer.take(names):
-            return _unpack(delivery)
+            return self._read(delivery)
         entry = self._server.drive(self._look(names))
         return self._hand_out(entry) if entry else (None, None)
 
     def wait(self, names: list[str]) -> Received:
         """A message, as soon as there is one."""
         if delivery := self._buffer.take(names):
-            return _unpack(delivery)
+            return self._read(delivery)
         try:
             entry = self._server.drive(self._pop(names))
         except ChannelLayerUnavailable as error:
@@ -74,7 +76,7 @@ class Receiver:
         """The same as ``wait``; if this is cancelled, no message is lost."""
         await asyncio.sleep(0)  # so that a large buffer does not hold up the loop
         if delivery := self._buffer.take(names):
-            return _unpack(delivery)
+            return self._read(delivery)
         entry = await self.in_loop().pops.take(names)
         return self._hand_out(entry) if entry else (None, None)
 
@@ -163,16 +165,21 @@ class Receiver:
             return False
 
     def _hand_out(self, entry: Entry) -> Received:
-        """The first message of an entry; others are buffered. An unreadable one is logged."""
+        """The first message of an entry; others are buffered."""
         try:
             time_left = (entry.expires() - self._clock.now()) / 1000
             first, *rest = entry.deliveries(time.monotonic() + time_left)
-            if rest:
-                self._buffer.put(entry.owner, rest)
-            return _unpack(first)
-        except ValueError:
-            logger.exception("A message in %s is lost, as it cannot be read", entry.owner)
-            return None, None
+        except ValueError as error:
+            return _log_unreadable(entry.owner, error)
+        if rest:
+            self._buffer.put(entry.owner, rest)
+        return self._read(first)
+
+    def _read(self, delivery: Delivery) -> Received:
+        try:
+            return delivery.channel, self._decode(delivery.message)
+        except ValueError as error:
+            return _log_unreadable(delivery.channel, error)
 
 
 class InLoop:
@@ -208,5 +215,6 @@ def _rotated(names: list[str]) -> list[str]:
     return names[start:] + names[:start]
 
 
-def _unpack(delivery: Delivery) -> Received:
-    return delivery.channel, codec.decode(delivery.message)
+def _log_unreadable(channel: str, error: ValueError) -> Received:
+    logger.error("A message to %s is lost, as it cannot be read: %s", channel, error)
+    return None, None
