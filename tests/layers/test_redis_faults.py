@@ -206,11 +206,12 @@ def test_something_that_is_no_redis_is_an_error_that_says_where() -> None:
 def test_a_wrong_password_is_an_error_that_does_not_show_it(caplog: Any) -> None:
     with RedisServer("requirepass secret") as server:
         url = f"redis://:wr0ng@127.0.0.1:{server.port}"
-        for hosts, words in (([url], "invalid"), ([server.url], "Authentication|password")):
+        # With a wrong one and with none; the words are Redis's own.
+        for hosts in ([url], [server.url]):
             layer = RedisChannelLayer(hosts)
-            with unavailable(words):
+            with unavailable(f"127.0.0.1:{server.port}"):
                 layer.send("a", {})
-            with unavailable(words):
+            with unavailable(f"127.0.0.1:{server.port}"):
                 asyncio.run(layer.send_async("a", {}))
             assert layer.receive(["a"], block=True) == (None, None)
             assert "wr0ng" not in caplog.text
