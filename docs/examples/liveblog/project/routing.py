@@ -1,0 +1,3 @@
+from channels import include
+
+routing = [include("blog.routing.routing")]
