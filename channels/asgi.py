@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 import weakref
@@ -28,6 +29,8 @@ __all__ = [
     "get_asgi_application",
     "get_channel_layer",
 ]
+
+logger = logging.getLogger("django.channels")
 
 DEFAULT_CHANNEL_LAYER = "default"
 
@@ -146,9 +149,15 @@ class ChannelLayerManager:
 
     def _config(self, alias: str) -> dict[str, Any]:
         try:
-            return self.configs[alias]
+            config = self.configs[alias]
         except KeyError:
             raise self.unknown(alias) from None
+        if not isinstance(config, dict):
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] must be a dict with BACKEND, CONFIG and ROUTING, not "
+                f"{config!r}."
+            )
+        return config
 
     def _make(self, alias: str, keywords: dict[str, Any]) -> ChannelLayerWrapper:
         config = self._config(alias)
@@ -182,6 +191,11 @@ def _import_backend(alias: str, config: dict[str, Any]) -> Any:
             f"CHANNEL_LAYERS[{alias!r}] has no BACKEND: set it to the dotted path of a layer, "
             "such as 'channels.layers.InMemoryChannelLayer'."
         ) from None
+    if not isinstance(path, str):
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS[{alias!r}] has the BACKEND {path!r}: it must be the dotted path of a "
+            "layer, such as 'channels.layers.InMemoryChannelLayer'."
+        )
     if path in OLD_BACKENDS:
         warnings.warn(
             f"CHANNEL_LAYERS[{alias!r}]: the BACKEND {path!r} is now {OLD_BACKENDS[path]!r}.",
@@ -248,8 +262,15 @@ def get_asgi_application(
     application = import_configured(
         "channels.interface.application.InterfaceApplication", "interface server"
     )
+    layer = get_channel_layer(alias)
+    if channel_layers[alias].local_only():
+        logger.warning(
+            "The channel layer %s is seen by this process only: no runworker can answer what "
+            "comes in here. Use a layer such as channels.layers.redis.RedisChannelLayer.",
+            channel_layers[alias],
+        )
     return application(
-        get_channel_layer(alias),
+        layer,
         http=http,
         http_timeout=http_timeout,
         websocket_handshake_timeout=websocket_handshake_timeout,

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from .exceptions import InvalidChannelLayerError
+
 #: What an empty ALLOWED_HOSTS means while DEBUG is on: the same as in Django.
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
@@ -20,8 +22,16 @@ MAX_FRAME_SIZE = 1024**2
 
 
 def channel_layers() -> dict[str, dict[str, Any]]:
-    """``CHANNEL_LAYERS``: the configuration of each layer, by alias."""
+    """``CHANNEL_LAYERS``: the configuration of each layer, by alias.
+
+    Raises ``InvalidChannelLayerError`` when it is no dict.
+    """
     layers: dict[str, dict[str, Any]] = getattr(settings, "CHANNEL_LAYERS", {})
+    if not isinstance(layers, dict):
+        raise InvalidChannelLayerError(
+            "CHANNEL_LAYERS must be a dict from aliases to layers, such as {'default': {...}}, "
+            f"not {layers!r}."
+        )
     return layers
 
 

@@ -53,6 +53,7 @@ def test_invalid_channel_layer_error_is_a_value_error() -> None:
         ({"ROUTING": []}, r"\['one'\] has no BACKEND: set it to"),
         (entry(BACKEND="no.such.Layer"), r"\['one'\].*'no\.such\.Layer'.*cannot be imported.*che"),
         (entry(BACKEND="nodots"), r"\['one'\].*'nodots'.*cannot be imported"),
+        (entry(BACKEND=InMemoryChannelLayer), r"\['one'\].*BACKEND.*must be the dotted path"),
         ({"BACKEND": MEMORY}, r"\['one'\] has no ROUTING: set it to"),
         (entry(CONFIG={"no": 1}), r"\['one'\].*CONFIG that channels\.layers.*'no'"),
     ],
@@ -61,6 +62,22 @@ def test_an_entry_that_cannot_be_used_is_an_error_with_alias_and_remedy(
     settings: dict[str, Any], pattern: str
 ) -> None:
     with configured(**settings), pytest.raises(InvalidChannelLayerError, match=pattern):
+        channel_layers["one"]
+
+
+@pytest.mark.parametrize("value", [None, [entry()], MEMORY])
+def test_a_setting_that_is_no_dict_is_an_error(value: Any) -> None:
+    with override_settings(CHANNEL_LAYERS=value):
+        for use in (channel_layers.__getitem__, channel_layers.__contains__):
+            with pytest.raises(InvalidChannelLayerError, match="CHANNEL_LAYERS must be a dict"):
+                use("default")
+
+
+def test_an_entry_that_is_no_dict_is_an_error() -> None:
+    with (
+        override_settings(CHANNEL_LAYERS={"one": MEMORY}),
+        pytest.raises(InvalidChannelLayerError, match=r"\['one'\] must be a dict"),
+    ):
         channel_layers["one"]
 
 
@@ -286,6 +303,19 @@ def test_get_asgi_application_imports_no_routing() -> None:
     with configured(**entry(ROUTING="never.imported")):
         application = get_asgi_application("one", http_timeout=1, max_body_size=5)
     assert callable(application)
+
+
+def test_get_asgi_application_of_a_local_layer_warns_that_no_worker_process_sees_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with configured(**entry()):
+        get_asgi_application("one")
+        [record] = caplog.records
+        assert (record.name, record.levelname) == ("django.channels", "WARNING")
+        assert "one (channels.layers.memory.InMemoryChannelLayer)" in record.getMessage()
+        monkeypatch.setattr(InMemoryChannelLayer, "local_only", False)
+        get_asgi_application("one")
+    assert len(caplog.records) == 1
 
 
 def test_get_asgi_application_of_an_unknown_alias_is_a_key_error() -> None:

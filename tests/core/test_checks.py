@@ -48,6 +48,22 @@ def test_layers_that_can_be_made_are_right() -> None:
     assert check_channel_layers() == []
 
 
+def test_a_setting_that_is_no_dict_of_dicts_is_an_error() -> None:
+    for layers in ([entry()], {"default": "no.such.Layer"}):
+        with override_settings(CHANNEL_LAYERS=layers):
+            [error] = check_channel_layers()
+        assert error.id == "channels.E002"
+
+
+def test_a_key_that_belongs_into_config_is_a_warning() -> None:
+    with override_settings(CHANNEL_LAYERS={"one": entry(HOSTS=["redis://x"], TEST_CONFIG={})}):
+        [warning] = check_channel_layers()
+    assert warning.id == "channels.W002"
+    assert not warning.is_serious()
+    assert "'HOSTS'" in warning.msg
+    assert "CONFIG" in warning.hint
+
+
 def test_a_layer_that_cannot_be_made_is_an_error() -> None:
     layers = {"good": entry(), "bad": entry(BACKEND="no.such.Layer"), "worse": {}}
     with override_settings(CHANNEL_LAYERS=layers):
