@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .message import Message
 
 Match = tuple[Consumer, dict[str, Any]]
-Filter = str | bytes | re.Pattern[str]
+Filter = str | bytes | re.Pattern[str] | re.Pattern[bytes]
 
 
 class RoutingObject(Protocol):
@@ -38,15 +38,16 @@ class Route:
     of one, and each filter a regular expression that the message's value of that name must
     match from its start. Named groups become keyword arguments of the consumer.
 
-    Raises ``TypeError`` for a name that no channel can have, ``ValueError`` for a pattern with
-    positional groups, and ``ImproperlyConfigured`` for a consumer that cannot be imported or
-    called.
+    Raises ``TypeError`` for a name that no channel can have, ``ValueError`` for a filter that is
+    no pattern or has positional groups, and ``ImproperlyConfigured`` for a consumer that cannot
+    be imported or called.
     """
 
     def __init__(
         self, channels: str | bytes | Iterable[str], consumer: Consumer | str, **filters: Filter
     ) -> None:
-        names = [channels] if isinstance(channels, str | bytes) else channels
+        is_list = isinstance(channels, Iterable) and not isinstance(channels, str | bytes)
+        names: Iterable[Any] = channels if is_list else [channels]
         self.channels = [as_text(name) for name in names]
         for name in self.channels:
             BaseChannelLayer.check_receive_channel(name)
@@ -200,10 +201,7 @@ def _resolve_routing(routing: Routing) -> list[RoutingObject]:
 
 
 def _compile_filters(filters: dict[str, Filter]) -> dict[str, re.Pattern[str]]:
-    compiled = {
-        name: re.compile(as_text(pattern) if isinstance(pattern, str | bytes) else pattern)
-        for name, pattern in filters.items()
-    }
+    compiled = {name: _compile_filter(name, pattern) for name, pattern in filters.items()}
     for name, pattern in compiled.items():
         if pattern.groups != len(pattern.groupindex):
             raise ValueError(
@@ -211,6 +209,17 @@ def _compile_filters(filters: dict[str, Filter]) -> dict[str, re.Pattern[str]]:
                 "keyword arguments, so name it, (?P<name>...), or make it (?:...)."
             )
     return compiled
+
+
+def _compile_filter(name: str, pattern: Any) -> re.Pattern[str]:
+    try:
+        if isinstance(pattern, re.Pattern):
+            return re.compile(as_text(pattern.pattern), pattern.flags)
+        return re.compile(as_text(pattern))
+    except (TypeError, ValueError, re.error) as error:
+        raise ValueError(
+            f"The filter {name}={pattern!r} is not a regular expression: {error}."
+        ) from error
 
 
 def _match_filters(

@@ -140,6 +140,23 @@ def test_positional_groups_are_a_value_error_at_definition(make: Any) -> None:
              path=r"^/(\w+)/(?P<x>\d)")  # fmt: skip
 
 
+@pytest.mark.parametrize("pattern", ["(?P<x>", 5])
+def test_a_filter_that_is_no_pattern_is_a_value_error_that_names_it(pattern: Any) -> None:
+    with pytest.raises(ValueError, match=r"path=.* is not a regular expression"):
+        route("a", consumer, path=pattern)
+
+
+def test_compiled_patterns_may_be_bytes() -> None:
+    pattern: Any = re.compile(b"/(?P<p>[a-z]+)", re.IGNORECASE)
+    match = route("a", consumer, path=pattern).match(message("a", path="/AB"))
+    assert match == (consumer, {"p": "AB"})
+
+
+def test_channels_and_consumer_in_the_wrong_order_are_a_type_error() -> None:
+    with pytest.raises(TypeError, match="A channel name must be text, not function"):
+        route(consumer, "a")  # type: ignore[arg-type]
+
+
 def test_groups_that_capture_nothing_are_allowed() -> None:
     assert route("a", consumer, path="(?:a|b)").match(message("a", path="b")) == (consumer, {})
 
