@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
@@ -300,3 +300,21 @@ def test_save_anyway_gives_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("django.contrib.sessions.backends.file.SessionStore.save", fail)
     with pytest.raises(UpdateError):
         session.save_anyway()
+
+
+def test_a_session_that_another_has_just_made_is_left_to_it(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_for_reply_channel(REPLY_CHANNEL)
+    load = ChannelSession.load
+
+    def load_before_another_makes_it(self: ChannelSession) -> dict[str, Any]:
+        monkeypatch.setattr(ChannelSession, "load", load)
+        data = load(self)
+        put(socket_message(), theirs=1)
+        return data
+
+    monkeypatch.setattr(ChannelSession, "load", load_before_another_makes_it)
+    with pytest.raises(CreateError):
+        session.open()
+    assert stored() == {"theirs": 1}

@@ -139,14 +139,27 @@ def test_nothing_is_passed_over_when_nothing_is_parked(clock: Clock) -> None:
     assert stored() == {}
 
 
-def test_nothing_is_passed_over_when_the_turn_has_come_meanwhile(clock: Clock) -> None:
-    arrive(1)
-    clock.now += 61
-    arrive(0)
-    drain("websocket.receive")
+def test_nothing_is_passed_over_when_the_turn_has_come_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def come_meanwhile(message: Message, turn: int) -> float:
+        arrive(0)
+        return 0  # so that the gap is long overdue
+
+    monkeypatch.setattr(gaps, "_missing_since", come_meanwhile)
     arrive(2)
-    gaps.pass_over_if_lost(socket_message(), 0)
     assert stored()["__channels_next_order"] == 1
+    assert queued_orders() == []
+
+
+def test_two_may_find_the_same_gap_at_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_it_too() -> float:
+        gaps.gap_session(REPLY_CHANNEL).create()
+        clock.time = lambda: clock.now  # type: ignore[method-assign]
+        return clock.now
+
+    clock.time = find_it_too  # type: ignore[method-assign]
+    assert gaps._missing_since(socket_message(), 0) == clock.now
 
 
 def test_one_of_many_workers_passes_over(clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any
 
@@ -256,6 +257,23 @@ def test_an_early_message_writes_nothing_to_the_session(recorder: Recorder) -> N
     recorder(1)
     channel_session(recorder.consume)(message)
     assert stored() == {"__channels_next_order": 2}
+
+
+def test_a_row_that_was_removed_meanwhile_does_not_stop_the_socket(recorder: Recorder) -> None:
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        session_for_reply_channel(REPLY_CHANNEL).delete()
+
+    recorder(0)
+    consumer(socket_message(order=1))
+    assert recorder(2) == [0, 2]
+
+
+def test_several_ordered_consumers_may_get_the_same_message(recorder: Recorder) -> None:
+    message = socket_message(order=0)
+    recorder.consume(message)
+    recorder.consume(copy.copy(message))
+    assert recorder(1) == [0, 0, 1]
 
 
 @pytest.mark.parametrize("decorate", [enforce_ordering, enforce_ordering(), channel_session])
