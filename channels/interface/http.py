@@ -175,10 +175,11 @@ class HttpExchange:
             if message.get("aborted"):
                 return Failure(500, "the worker failed while it produced the response")
             first = self._status is None
+            if first:
+                self._note_ack_channel(message)
             start = response_start(message) if first else None
             part = response_part(message, first)
             if start is not None:
-                self._note_ack_channel(message)
                 await self._write_start(start, part)
             more = part.more
             await self._send(

@@ -47,6 +47,10 @@ class Mailbox:
             return
         self._arrived.set()
 
+    def waiting(self) -> list[Content]:
+        """What nobody has taken yet."""
+        return list(self._messages)
+
     async def get(self) -> Content:
         """Wait for the next message, and take it."""
         while not self._messages:

@@ -34,11 +34,15 @@ IDLE_PAUSE = 0.05
 
 
 class ReplyReader:
-    """Reads the reply channels of this process and fills mailboxes; never waits for a socket."""
+    """Reads the reply channels of this process and fills mailboxes; never waits for a socket.
 
-    def __init__(self, io: LayerIO) -> None:
+    ``on_unread`` is called with each reply that no connection takes, as it has ended.
+    """
+
+    def __init__(self, io: LayerIO, on_unread: Callable[[Content], object]) -> None:
         self.process = random_name()
         self._io = io
+        self._on_unread = on_unread
         self._channels = [f"{kind}.{self.process}!" for kind in (HTTP_REPLIES, SOCKET_REPLIES)]
         self._mailboxes: dict[str, Mailbox] = {}
         self._task: asyncio.Task[None] | None = None
@@ -68,8 +72,10 @@ class ReplyReader:
         return mailbox
 
     def close(self, mailbox: Mailbox) -> None:
-        """Drop what else arrives for ``mailbox``."""
+        """What waits in ``mailbox``, and what else arrives for it, is unread."""
         self._mailboxes.pop(mailbox.name, None)
+        for message in mailbox.waiting():
+            self._on_unread(message)
 
     def open_channels(self, kind: str) -> list[str]:
         """The reply channels of ``kind`` that have a connection."""
@@ -101,6 +107,7 @@ class ReplyReader:
         mailbox = self._mailboxes.get(channel)
         if mailbox is None:
             logger.debug("A reply to %s came after its connection had ended.", channel)
+            self._on_unread(message)
         else:
             mailbox.put(message)
 

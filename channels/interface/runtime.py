@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..types import Layer
+from ..types import Content, Layer
 from .events import ActionLogger
 from .layer_io import LayerIO
 from .replies import SOCKET_REPLIES, ReplyReader
@@ -50,7 +50,7 @@ class Runtime:
     def __init__(self, layer: Layer, options: Options) -> None:
         self.options = options
         self.io = LayerIO(layer)
-        self.reader = ReplyReader(self.io)
+        self.reader = ReplyReader(self.io, self._disown)
         self.closing = False
         self._connections: set[Connection] = set()
         self._idle = asyncio.Event()
@@ -83,6 +83,16 @@ class Runtime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _disown(self, reply: Content) -> None:
+        """Tell a worker whose client has left before the response began; it would go on until it
+        missed the acknowledgements."""
+        channel = reply.get("ack_channel")
+        if isinstance(channel, str):
+            self.spawn(self._tell_closed(channel))
+
+    async def _tell_closed(self, ack_channel: str) -> None:
+        await self.io.put(ack_channel, {"closed": True})
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         """Tell the action logger, whose errors are logged and go no further."""
@@ -120,13 +130,13 @@ class Runtime:
             await asyncio.wait(self._tasks)
 
     async def _stop_tasks(self) -> None:
+        await self.reader.stop()
         if self._refresher is not None:
             self._tasks.add(self._refresher)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self.reader.stop()
 
     def _memberships_would_lapse(self) -> bool:
         lifetime = self.options.websocket_timeout

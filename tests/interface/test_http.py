@@ -406,6 +406,25 @@ class TestFlowControl:
         client.writable.set()
         assert await site.worker.take(ack) == {"acknowledged": http.ACK_EVERY}
 
+    async def test_a_response_that_begins_after_its_client_left_is_told(self, site: Any) -> None:
+        client = site.http()
+        message = await site.worker.take("http.request")
+        client.leave()
+        await client.ended()
+        await site.worker.take("http.disconnect")
+        ack = site.layer.new_channel("http.response.ack?")
+        site.worker.reply(message, status=200, more_content=True, ack_channel=ack)
+        site.worker.reply(message, content=b"x", more_content=True)
+        assert await site.worker.take(ack) == {"closed": True}
+
+    async def test_a_response_that_cannot_begin_is_told(self, site: Any) -> None:
+        client = site.http()
+        message = await site.worker.take("http.request")
+        ack = site.layer.new_channel("http.response.ack?")
+        site.worker.reply(message, status=99, more_content=True, ack_channel=ack)
+        assert (await client.response())[0] == 500
+        assert await site.worker.take(ack) == {"closed": True}
+
     async def test_a_complete_response_needs_no_last_acknowledgement(self, site: Any) -> None:
         client = site.http()
         message = await site.worker.take("http.request")

@@ -196,6 +196,10 @@ async def test_the_reader_survives_a_layer_that_fails(
     assert "works again" in caplog.text
 
 
+def ignore(reply: Any) -> None:
+    pass
+
+
 class EagerLayer(InMemoryChannelLayer):
     """Never waits: gives a message or nothing, at once, without suspending."""
 
@@ -208,7 +212,7 @@ class EagerLayer(InMemoryChannelLayer):
 
 async def test_an_idle_reader_does_not_spin_on_a_layer_that_never_waits() -> None:
     layer = EagerLayer()
-    reader = ReplyReader(LayerIO(layer))
+    reader = ReplyReader(LayerIO(layer), ignore)
     reader.start()
     await asyncio.sleep(0.2)
     await reader.stop()
@@ -217,7 +221,7 @@ async def test_an_idle_reader_does_not_spin_on_a_layer_that_never_waits() -> Non
 
 async def test_a_busy_reader_lets_other_tasks_run() -> None:
     layer = EagerLayer()
-    reader = ReplyReader(LayerIO(layer))
+    reader = ReplyReader(LayerIO(layer), ignore)
     for _ in range(replies.TURN * 3):
         layer.send(f"http.response.{reader.process}!gone", {})
     reader.start()
@@ -227,8 +231,26 @@ async def test_a_busy_reader_lets_other_tasks_run() -> None:
     await reader.stop()
 
 
+async def test_what_no_connection_takes_is_handed_over_all_the_same() -> None:
+    layer = InMemoryChannelLayer()
+    unread: list[Any] = []
+    reader = ReplyReader(LayerIO(layer), unread.append)
+    mailbox = reader.open(replies.HTTP_REPLIES, 9, 9999, lambda: None)
+    reader.start()
+    layer.send(mailbox.name, {"n": 1})
+    while not mailbox.waiting():
+        await asyncio.sleep(0)
+    reader.close(mailbox)
+    assert unread == [{"n": 1}]
+    layer.send(mailbox.name, {"n": 2})
+    while len(unread) < 2:
+        await asyncio.sleep(0)
+    assert unread[1] == {"n": 2}
+    await reader.stop()
+
+
 async def test_a_reader_that_never_started_can_be_stopped() -> None:
-    reader = ReplyReader(LayerIO(InMemoryChannelLayer()))
+    reader = ReplyReader(LayerIO(InMemoryChannelLayer()), ignore)
     await reader.stop()
     assert "connections=0" in repr(reader)
 
