@@ -19,6 +19,7 @@ from .lifecycle import run_consumer
 from .message import Message
 from .pending import RETRY_TIME, send_until
 from .sessions.closing import sessions_end_with_socket
+from .sessions.watch import watch
 from .types import Content, Received
 from .utils import name_that_thing, receive_waiting
 
@@ -104,6 +105,8 @@ class Worker:
             self.in_job = True
             if name is not None and content is not None:
                 self._handle(name, content)
+            watch.look()
+        watch.hand_over()
         self.in_job = False
 
     def _receive(self, channels: list[str]) -> Received:

@@ -15,7 +15,16 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from ..message import Message
 from .opening import reply_channel_of
-from .parking import NEXT_ORDER, current_turn, park_again, release, take_all, wait_channel_name
+from .parking import (
+    NEXT_ORDER,
+    current_turn,
+    park_again,
+    release,
+    requeue_messages,
+    send_back,
+    take_all,
+    wait_channel_name,
+)
 from .store import ChannelSession, session_for_reply_channel
 
 logger = logging.getLogger("django.channels")
@@ -34,14 +43,21 @@ def pass_over_if_lost(message: Message, turn: int) -> None:
 
     ``message`` is one that has just been parked.
     """
-    if time.time() - _missing_since(message, turn) <= expiry_of(message):
-        return
+    if seconds_missing(message, turn) > expiry_of(message):
+        pass_over(message, turn)
+
+
+def pass_over(message: Message, turn: int) -> bool:
+    """Go on with the first parked message, unless that of ``turn`` has come meanwhile.
+
+    Returns whether messages may still be parked.
+    """
     with _alone(message) as alone:
         if not alone or current_turn(message) != turn:
-            return
+            return True
         parked = take_all(message)
         if not parked:
-            return
+            return False
         first = max(turn, parked[0]["order"])
         logger.error(
             "Messages %d to %d of %s are lost: they did not come within %g seconds after a later "
@@ -56,11 +72,39 @@ def pass_over_if_lost(message: Message, turn: int) -> None:
         session.save_anyway()
         park_again(message, parked)
         release(message, first)
+        return True
+
+
+def keep_parked(message: Message) -> bool:
+    """Let what is parked live for another expiry; returns whether there may be anything."""
+    with _alone(message) as alone:
+        if not alone:
+            return True
+        parked = take_all(message)
+        park_again(message, parked)
+    requeue_messages(message)
+    return bool(parked)
+
+
+def give_away(message: Message) -> None:
+    """Send ``message``, if it is parked, to the end of its channel, out of its turn."""
+    with _alone(message) as alone:
+        for content in take_all(message) if alone else []:
+            if content["order"] == message["order"]:
+                send_back(message, content)
+            else:
+                park_again(message, [content])
+    requeue_messages(message)
 
 
 def gap_session(reply_channel: str) -> ChannelSession:
     """The session that says since when a message of that socket is missing."""
     return session_for_reply_channel(wait_channel_name(reply_channel))
+
+
+def seconds_missing(message: Message, turn: int) -> float:
+    """For how many seconds the message of ``turn`` is known to be missing."""
+    return time.time() - _missing_since(message, turn)
 
 
 def _missing_since(message: Message, turn: int) -> float:

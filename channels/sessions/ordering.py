@@ -15,6 +15,7 @@ from .gaps import expiry_of, pass_over_if_lost
 from .opening import opened_channel_session
 from .parking import NEXT_ORDER, current_turn, park, release
 from .store import ChannelSession
+from .watch import watch
 
 logger = logging.getLogger("django.channels")
 
@@ -129,5 +130,7 @@ def _wait_for_turn(message: Message, order: int) -> None:
     turn = current_turn(message)
     if turn >= order:
         release(message, turn)
-    else:
-        pass_over_if_lost(message, turn)
+        return
+    pass_over_if_lost(message, turn)
+    if message.channel is not None and message.channel.name == "websocket.disconnect":
+        watch.add(message, turn)

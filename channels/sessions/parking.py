@@ -85,8 +85,7 @@ def release(message: Message, turn: int) -> None:
         if due and len(early) <= FEW:
             due, early = due + early, []
         for content in due:
-            original = Channel(content["original_channel"], channel_layer=_layer(message))
-            _send(original, content)
+            send_back(message, content)
         park_again(message, early)
         if not early:
             return
@@ -104,6 +103,11 @@ def park_again(message: Message, contents: list[Content]) -> None:
     """Put back what was taken."""
     for content in contents:
         _send(_wait_channel(message), content)
+
+
+def send_back(message: Message, content: Content) -> None:
+    """Send what was taken to the end of the channel that it came from."""
+    _send(Channel(content["original_channel"], channel_layer=_layer(message)), content)
 
 
 def _take_until(message: Message, turn: int) -> tuple[list[Content], list[Content]]:
