@@ -16,7 +16,7 @@ Handler = Callable[..., Any]
 
 #: The attributes and what each of them stands for, the outermost decorator first. Of one line
 #: only the first attribute that is set counts: it gives what those after it give, and more.
-#: Ordering comes first, so that a parked message touches no session and no user.
+#: Ordering comes first, so that a parked message has no user looked up.
 DECORATORS: tuple[dict[str, Callable[[Handler], Handler]], ...] = (
     {"strict_ordering": enforce_ordering},
     {
