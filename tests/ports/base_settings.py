@@ -14,9 +14,9 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
-    "channels",
-    "channels.delay",
 ]
+if os.environ.get("PORT_APPS", "yes") == "yes":
+    INSTALLED_APPS += ["channels", "channels.delay"]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

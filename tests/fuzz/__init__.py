@@ -1,0 +1,1 @@
+"""Arbitrary messages against whole projects, through workers."""
