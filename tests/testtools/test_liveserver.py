@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ FAILURES = {
 }
 
 Start = Callable[..., "subprocess.Popen[str]"]
+Finished = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +69,27 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Start:
     return start
 
 
+@pytest.fixture(scope="module")
+def finished(start: Start) -> Iterator[Finished]:
+    """Exit code and output of a run: ``finished(start_method, *labels)``.
+
+    All runs go on at the same time, as most of theirs is waiting.
+    """
+    runs = [(method, *labels) for method in START_METHODS for labels in (CASES, [FAILING])]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        results = {run: pool.submit(_finish, start(*run)) for run in runs}
+        yield lambda *run: results[run].result()
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, output
+
+
 @pytest.fixture(scope="module", params=START_METHODS)
-def failing_output(request: pytest.FixtureRequest, start: Start) -> tuple[str, str]:
+def failing_output(request: pytest.FixtureRequest, finished: Finished) -> tuple[str, str]:
     """Start method and output of the tests that must fail."""
-    output, _ = start(request.param, FAILING).communicate(timeout=PATIENCE)
-    return request.param, output
+    return request.param, finished(request.param, FAILING)[1]
 
 
 def errors_of(output: str) -> dict[str, str]:
@@ -81,10 +99,9 @@ def errors_of(output: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", START_METHODS)
-def test_a_project_can_test_with_the_live_server(start: Start, method: str) -> None:
-    process = start(method, *CASES)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, output
+def test_a_project_can_test_with_the_live_server(finished: Finished, method: str) -> None:
+    code, output = finished(method, *CASES)
+    assert code == 0, output
     assert re.search(r"Ran \d\d tests", output)
     assert output.rstrip().endswith("Destroying test database for alias 'default'...")
 
