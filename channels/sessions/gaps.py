@@ -43,7 +43,7 @@ def pass_over_if_lost(message: Message, turn: int) -> None:
 
     ``message`` is one that has just been parked.
     """
-    if seconds_missing(message, turn) > expiry_of(message):
+    if time.time() - _missing_since(message, turn) > expiry_of(message):
         pass_over(message, turn)
 
 
@@ -100,11 +100,6 @@ def give_away(message: Message) -> None:
 def gap_session(reply_channel: str) -> ChannelSession:
     """The session that says since when a message of that socket is missing."""
     return session_for_reply_channel(wait_channel_name(reply_channel))
-
-
-def seconds_missing(message: Message, turn: int) -> float:
-    """For how many seconds the message of ``turn`` is known to be missing."""
-    return time.time() - _missing_since(message, turn)
 
 
 def _missing_since(message: Message, turn: int) -> float:

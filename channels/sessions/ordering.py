@@ -62,7 +62,7 @@ def _in_turn(message: Message, run: Callable[[], Any]) -> Any:
         # Only the consumer whose turn it is may write the session.
         session.modified = False
         if order > turn:
-            _wait_for_turn(message, order)
+            _wait_for_turn(message, session, order)
         else:
             logger.error(
                 "Message %d of %s is dropped: it was given up before it came, and the next one "
@@ -124,10 +124,12 @@ def _send_held() -> None:
         pending_message_store.prepare()
 
 
-def _wait_for_turn(message: Message, order: int) -> None:
+def _wait_for_turn(message: Message, session: ChannelSession, order: int) -> None:
     park(message)
     message.__parked__ = True  # type: ignore[attr-defined]
     turn = current_turn(message)
+    if not session.stored:
+        return  # released at once, and the socket has ended since
     if turn >= order:
         release(message, turn)
         return

@@ -11,11 +11,12 @@ import itertools
 import logging
 import threading
 import time
+from typing import NamedTuple
 
 from django.db import close_old_connections
 
 from ..message import Message
-from .gaps import expiry_of, give_away, keep_parked, pass_over, seconds_missing
+from .gaps import expiry_of, give_away, keep_parked, pass_over
 from .parking import current_turn
 
 logger = logging.getLogger("django.channels")
@@ -23,51 +24,72 @@ logger = logging.getLogger("django.channels")
 #: The part of the layer's expiry that a disconnect waits: it must not expire itself.
 PATIENCE = 0.8
 
+#: Looks that find nothing parked before it is given up. It may just be in the hands of whoever
+#: takes the parked messages and parks them again.
+EMPTY_LOOKS = 2
+
+
+class Vigil(NamedTuple):
+    """One watched disconnect: when to look next, and whose turn it was at the last look."""
+
+    deadline: float
+    number: int
+    message: Message
+    turn: int
+    looks_left: int
+
 
 class Watch:
     """The parked disconnects of this process; safe with threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[tuple[float, int, Message, int]] = []
-        self._number = itertools.count()
+        self._vigils: list[Vigil] = []
+        self._numbers = itertools.count()
 
-    def add(self, message: Message, turn: int) -> None:
-        """Watch ``message``, which is parked until that of ``turn`` comes."""
-        patience = PATIENCE * expiry_of(message) - seconds_missing(message, turn)
-        deadline = time.monotonic() + patience
+    def __len__(self) -> int:
+        return len(self._vigils)
+
+    def add(self, message: Message, turn: int, looks_left: int = EMPTY_LOOKS) -> None:
+        """Watch ``message``, which has just been parked until that of ``turn`` comes."""
+        deadline = time.monotonic() + PATIENCE * expiry_of(message)
         with self._lock:
-            heapq.heappush(self._waiting, (deadline, next(self._number), message, turn))
+            vigil = Vigil(deadline, next(self._numbers), message, turn, looks_left)
+            heapq.heappush(self._vigils, vigil)
 
     def look(self) -> None:
         """Pass over the gaps whose time is up; errors are logged."""
-        while due := self._take(time.monotonic()):
-            _, _, message, turn = due
+        while vigil := self._take(time.monotonic()):
             try:
                 close_old_connections()
-                self._end_gap(message, turn)
+                self._end_gap(vigil)
             except Exception:
-                logger.exception("The gap before the end of %s stays.", message.reply_channel)
+                reply_channel = vigil.message.reply_channel
+                logger.exception("The gap before the end of %s stays.", reply_channel)
 
     def hand_over(self) -> None:
         """Let other workers take care of what is watched here; errors are logged."""
-        while due := self._take(float("inf")):
+        while vigil := self._take(float("inf")):
             try:
-                give_away(due[2])
+                give_away(vigil.message)
             except Exception:
-                logger.exception("Nobody watches the end of %s.", due[2].reply_channel)
+                logger.exception("Nobody watches the end of %s.", vigil.message.reply_channel)
 
-    def _end_gap(self, message: Message, turn: int) -> None:
-        new_turn = current_turn(message)
-        still_parked = pass_over(message, turn) if new_turn == turn else keep_parked(message)
-        # There may be another gap. (A turn that went back is that of a socket that has ended.)
-        if still_parked and new_turn >= turn:
-            self.add(message, current_turn(message))
+    def _end_gap(self, vigil: Vigil) -> None:
+        message, turn = vigil.message, current_turn(vigil.message)
+        if turn < vigil.turn:
+            return  # Turns do not go back: the socket has ended.
+        is_gap = turn == vigil.turn
+        still_parked = pass_over(message, turn) if is_gap else keep_parked(message)
+        looks_left = EMPTY_LOOKS if still_parked else vigil.looks_left - 1
+        if looks_left:
+            # There may be another gap.
+            self.add(message, current_turn(message), looks_left)
 
-    def _take(self, now: float) -> tuple[float, int, Message, int] | None:
+    def _take(self, now: float) -> Vigil | None:
         with self._lock:
-            if self._waiting and self._waiting[0][0] <= now:
-                return heapq.heappop(self._waiting)
+            if self._vigils and self._vigils[0].deadline <= now:
+                return heapq.heappop(self._vigils)
         return None
 
 

@@ -10,7 +10,7 @@ from channels import route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ConsumeLater
 from channels.message import Message
-from channels.sessions import channel_session, closing, enforce_ordering
+from channels.sessions import channel_session, closing, enforce_ordering, ordering
 from channels.sessions.gaps import gap_session
 from channels.test import WSClient, apply_routes
 from channels.worker import Worker
@@ -136,3 +136,21 @@ def test_the_test_client_leaves_it(layer: ChannelLayerWrapper) -> None:
         client = WSClient()
         client.send_and_consume("websocket.disconnect")
         assert row_exists(client.reply_channel)
+
+
+def test_a_message_that_was_consumed_while_it_was_parked_leaves_no_row(
+    layer: ChannelLayerWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket may have ended before the worker that parked it goes on."""
+    consumer = enforce_ordering(plain)
+    consumer(socket_message(order=0))
+
+    def end_meanwhile(message: Message) -> None:
+        monkeypatch.undo()
+        for order, channel in ((1, "websocket.receive"), (2, "websocket.disconnect")):
+            work(layer, consumer, channel, order=order)
+
+    monkeypatch.setattr(ordering, "park", end_meanwhile)
+    consumer(socket_message(order=1 + 1))
+    assert not row_exists()
+    assert not gap_session(REPLY_CHANNEL).load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from channels.layers import InMemoryChannelLayer
 from channels.message import Message
 from channels.sessions import enforce_ordering
 from channels.sessions.gaps import gap_session
-from channels.sessions.watch import watch
+from channels.sessions.watch import Vigil, watch
 from channels.types import Received
 from channels.worker import Worker
 
@@ -109,15 +110,28 @@ def test_a_gap_that_was_filled_is_left_alone(short_lived: ChannelLayerWrapper, l
         arrive(short_lived, 1, last=False)
         assert log.ended.wait(10)
     assert log.orders == [0, 1, 2]
-    assert not watch._waiting
 
 
 def test_an_error_costs_no_other_socket_its_end(
     short_lived: ChannelLayerWrapper, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Message({}, CHANNELS[2], short_lived)
-    watch._waiting.append((0.0, -1, broken, 0))
+    watch._vigils.append(Vigil(0.0, -1, broken, 0, 1))
     with workers(short_lived, 1):
         arrive(short_lived, 0, 2)
         assert log.ended.wait(10)
     assert "The gap before the end of None stays." in caplog.text
+
+
+def test_what_is_watched_is_forgotten_when_the_socket_has_ended(
+    short_lived: ChannelLayerWrapper, log: Log
+) -> None:
+    with workers(short_lived, 1):
+        arrive(short_lived, 0, 2)
+        arrive(short_lived, 1, last=False)
+        assert log.ended.wait(10)
+        deadline = time.monotonic() + 10
+        while len(watch) and time.monotonic() < deadline:
+            short_lived.receive(["nothing"], block=True)
+        assert len(watch) == 0
+    assert not gap_session(REPLY_CHANNEL).load()
