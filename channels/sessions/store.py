@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import time
+import tempfile
 from importlib import import_module
 from typing import Any
 
@@ -15,13 +15,6 @@ from django.contrib.sessions.backends.base import CreateError, SessionBase, Upda
 
 #: How often to try to write a row that others may remove and make at the same time.
 SAVE_TRIES = 3
-
-#: Seconds to wait for the content of a file that has just been made: longer than a busy machine
-#: takes to write it. After that, whoever made it must have died.
-WRITING_TIME = 1.0
-
-#: Seconds between two looks at such a file.
-WRITING_PAUSE = 0.001
 
 
 class ChannelSession(SessionBase):
@@ -135,21 +128,25 @@ def _engine() -> type[SessionBase]:
     return engine
 
 
-class _LoadWhenWritten(SessionBase):
+class _MadeAtOnce(SessionBase):
     """The file engine makes an empty file first. Whoever took it for the session could save it,
     only to have it replaced by what its maker then writes."""
 
-    def load(self) -> dict[str, Any]:
-        deadline = time.monotonic() + WRITING_TIME
-        while self._is_being_made() and time.monotonic() < deadline:
-            time.sleep(WRITING_PAUSE)
-        return super().load()
-
-    def _is_being_made(self) -> bool:
+    def save(self, must_create: bool = False) -> None:
+        if not must_create:
+            return super().save()
+        session: Any = self
+        path = session._key_to_file()
+        handle, complete = tempfile.mkstemp(dir=os.path.dirname(path))
         try:
-            return os.path.getsize(self._key_to_file()) == 0  # type: ignore[attr-defined]
-        except OSError:
-            return False
+            with open(handle, "w", encoding="ascii") as file_of_session:
+                file_of_session.write(self.encode(session._get_session(no_load=True)))
+            os.link(complete, path)
+        except FileExistsError as error:
+            raise CreateError from error
+        finally:
+            os.unlink(complete)
+        return None
 
 
 class _LoadFromDatabase(SessionBase):
@@ -162,7 +159,7 @@ class _LoadFromDatabase(SessionBase):
 
 #: What engines need so that a session which was loaded is the one that was saved last.
 CORRECTIONS: dict[type[SessionBase], type[SessionBase]] = {
-    file.SessionStore: _LoadWhenWritten,
+    file.SessionStore: _MadeAtOnce,
     cached_db.SessionStore: _LoadFromDatabase,
 }
 

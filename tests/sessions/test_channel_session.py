@@ -262,25 +262,17 @@ def test_save_anyway_takes_a_row_that_another_has_made(engine: str) -> None:
 
 
 @pytest.mark.usefixtures("file_sessions")
-def test_a_file_that_is_just_being_made_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    put(socket_message(), a=1)
-    path = Path(session_for_reply_channel(REPLY_CHANNEL)._key_to_file())  # type: ignore[attr-defined]
-    written = path.read_bytes()
-    path.write_bytes(b"")
-    monkeypatch.setattr("channels.sessions.store.time.sleep", lambda _: path.write_bytes(written))
-    assert stored() == {"a": 1}
-
-
-@pytest.mark.usefixtures("file_sessions")
-def test_a_file_that_nobody_goes_on_to_write_is_taken_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("channels.sessions.store.WRITING_TIME", 0)
-    put(socket_message(), a=1)
-    path = Path(session_for_reply_channel(REPLY_CHANNEL)._key_to_file())  # type: ignore[attr-defined]
-    path.write_bytes(b"")
-    put(socket_message(), b=2)
-    assert stored() == {"b": 2}
+def test_a_file_is_there_only_when_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else somebody could save the session, and its maker's data would replace that."""
+    seen: list[bool] = []
+    session = session_for_reply_channel(REPLY_CHANNEL)
+    encode = session.encode
+    monkeypatch.setattr(session, "encode", lambda data: seen.append(row_exists()) or encode(data))
+    session.create()
+    assert seen == [False]
+    assert row_exists()
+    directory = Path(session._key_to_file()).parent  # type: ignore[attr-defined]
+    assert len(list(directory.iterdir())) == 1
 
 
 @pytest.mark.parametrize("engine", ["cached_db"], indirect=True)
@@ -297,6 +289,7 @@ def test_save_anyway_gives_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> Non
         raise UpdateError
 
     session = session_for_reply_channel(REPLY_CHANNEL)
+    session.create()
     monkeypatch.setattr("django.contrib.sessions.backends.file.SessionStore.save", fail)
     with pytest.raises(UpdateError):
         session.save_anyway()
