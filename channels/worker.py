@@ -193,8 +193,8 @@ class WorkerGroup(Worker):
 
     def sigterm_handler(self, signo: int, stack_frame: FrameType | None) -> None:
         """Let every thread finish its message and take no other."""
-        self.termed = True
         self._stop_threads()
+        self.termed = True
 
     def _stop_threads(self) -> None:
         for worker in self.sub_workers:

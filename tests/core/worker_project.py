@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -56,10 +57,14 @@ def keep(sender: Any, **kwargs: Any) -> None:
     group = sender
 
 
+stdin_lock = threading.Lock()
+
+
 def consumer(message: Message) -> None:
     """Works until the test sends a line."""
     tell(event="started", n=message["n"])
-    order = sys.stdin.readline().strip()
+    with stdin_lock:  # as text files are not safe with threads
+        order = sys.stdin.readline().strip()
     if order == "die":
         sys.exit(0)
     while order == "go on when stopped" and not all(w.termed for w in group.sub_workers):
