@@ -189,7 +189,7 @@ class AsgiHandler(BaseHandler):
                 for chunk, _ in cls.chunk_bytes(part):
                     yield {**head, "content": chunk, "more_content": True}
                     head = {}
-            yield {**head, "content": b"", "more_content": False}
+            yield {**head, "more_content": False}
             return
         for chunk, is_last in cls.chunk_bytes(cast(HttpResponse, response).content):
             yield {**head, "content": chunk, "more_content": not is_last}
