@@ -8,7 +8,7 @@ CHANNEL_LAYERS = {
         "BACKEND": "asgi_redis.RedisChannelLayer",
         "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
         "TEST_CONFIG": {
-            "hosts": ["redis://%s:%d/0" % REDIS_ADDRESS],  # noqa: UP031
+            "hosts": ["redis://%s:%d/0" % REDIS_ADDRESS],
             "prefix": PREFIX,
             "channel_capacity": {"websocket.send*": 500},
         },
