@@ -64,6 +64,8 @@ class BaseChannelLayer:
         name (up to ``!`` for process-specific ones), to numbers; the first match wins.
     ``max_message_size``
         Bytes that an encoded message may have, ``None`` for no limit.
+
+    A value that is no number is a ``ValueError``.
     """
 
     #: True when other processes cannot see the messages of this layer.
@@ -81,6 +83,13 @@ class BaseChannelLayer:
         channel_capacity: CapacityPatterns | None = None,
         max_message_size: int | None = None,
     ) -> None:
+        for name, value in (
+            ("expiry", expiry),
+            ("group_expiry", group_expiry),
+            ("capacity", capacity),
+            ("max_message_size", 0 if max_message_size is None else max_message_size),
+        ):
+            _check_number(name, value)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
@@ -226,10 +235,25 @@ class BaseChannelLayer:
             f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end",
         )
 
+    @classmethod
+    def check_receive_channels(cls, names: Iterable[str]) -> list[str]:
+        """``names`` as a list; ``TypeError`` unless messages can be received from all of them."""
+        if isinstance(names, str | bytes):
+            raise TypeError(f"receive() takes a list of names, not one name: write [{names!r}].")
+        checked = list(names)
+        for name in checked:
+            cls.check_receive_channel(name)
+        return checked
+
     @staticmethod
     def check_group(name: str) -> None:
         """Raise ``TypeError`` unless ``name`` can be a group's name."""
         _check_name(name, GROUP_NAME, "group", LETTERS)
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, not {value!r}.")
 
 
 def _check_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> None:
@@ -255,6 +279,8 @@ def _offender(name: str, rule: re.Pattern[str]) -> str:
 
 
 def _compile_capacities(patterns: CapacityPatterns) -> list[tuple[re.Pattern[str], int]]:
+    for pattern, limit in patterns.items():
+        _check_number(f"channel_capacity[{pattern!r}]", limit)
     return [
         (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, limit)
         for pattern, limit in patterns.items()

@@ -77,7 +77,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self.send(channel, message)
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
-        names = self._check_names(channels)
+        names = self.check_receive_channels(channels)
         waiter = ThreadWaiter(names, time.monotonic() + BLOCK_SECONDS) if block and names else None
         taken = self._take_or_enlist(names, waiter)
         while waiter and waiter.unserved:
@@ -90,7 +90,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         return _unpack(taken)
 
     async def receive_async(self, channels: Iterable[str]) -> Received:
-        names = self._check_names(channels)
+        names = self.check_receive_channels(channels)
         await asyncio.sleep(0)  # so that a long queue does not hold up the loop
         waiter = LoopWaiter(names, time.monotonic() + BLOCK_SECONDS) if names else None
         taken = self._take_or_enlist(names, waiter)
@@ -165,12 +165,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
             "messages_max_age": now + self.expiry - pending[0] if pending else 0,
             "channel_full_count": refused,
         }
-
-    def _check_names(self, channels: Iterable[str]) -> list[str]:
-        names = list(channels)
-        for name in names:
-            self.check_receive_channel(name)
-        return names
 
     def _take_or_enlist(self, names: list[str], waiter: Waiter | None) -> Taken | None:
         """Take a message; without one, ``waiter`` waits (again), unless its time is up."""

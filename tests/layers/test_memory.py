@@ -7,6 +7,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from channels.layers import InMemoryChannelLayer
 from channels.test.layer_cases.base import InThread
 
@@ -282,3 +284,23 @@ def test_threads_and_loops_share_the_load_without_losing_anything() -> None:
     for reader in readers:
         reader.outcome()
     assert sorted(found) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"capacity": "10"}, "capacity"),
+        ({"expiry": None}, "expiry"),
+        ({"group_expiry": True}, "group_expiry"),
+        ({"max_message_size": "1M"}, "max_message_size"),
+        ({"channel_capacity": {"http.*": "5"}}, "channel_capacity"),
+    ],
+)
+def test_a_figure_that_is_no_number_is_refused_at_once(config: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}.* must be a number"):
+        InMemoryChannelLayer(**config)
+
+
+def test_one_name_instead_of_a_list_of_names_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"write \['websocket.connect'\]"):
+        InMemoryChannelLayer().receive("websocket.connect")

@@ -80,13 +80,13 @@ class RedisChannelLayer(BaseChannelLayer):
         self._check_depth(channel, await self._receiver.in_loop().server.run(call))
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
-        names = self._check_names(channels)
+        names = self.check_receive_channels(channels)
         if not names:
             return None, None
         return self._receiver.wait(names) if block else self._receiver.look(names)
 
     async def receive_async(self, channels: Iterable[str]) -> Received:
-        names = self._check_names(channels)
+        names = self.check_receive_channels(channels)
         if not names:
             return None, None
         return await self._receiver.wait_async(names)
@@ -165,12 +165,6 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def _decode(self, data: bytes) -> Content:
         return codec.decode(self._cipher.decrypt(data) if self._cipher else data)
-
-    def _check_names(self, channels: Iterable[str]) -> list[str]:
-        names = list(channels)
-        for name in names:
-            self.check_receive_channel(name)
-        return names
 
     def _check_depth(self, channel: str, depth: int) -> None:
         if depth >= 0:
