@@ -90,9 +90,14 @@ def is_writable(field: Any, creating: bool) -> bool:
         return bool(related.through._meta.auto_created)
     if related and related.parent_link:
         return False
-    if field.primary_key or field in field.model._meta.pk_fields:
+    if is_key(field):
         return creating and not field.db_returning
     return True
+
+
+def is_key(field: Any) -> bool:
+    """Whether ``field`` is the primary key of its model, or one of several that make it up."""
+    return field.primary_key or field in field.model._meta.pk_fields
 
 
 def clean_values(instance: Model, fields: Iterable[Any], data: dict[str, Any]) -> dict[Any, Any]:

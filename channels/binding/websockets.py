@@ -15,6 +15,7 @@ from .base import CREATE, UPDATE, Binding
 from .fields import (
     clean_values,
     field_value,
+    is_key,
     is_writable,
     plain_pk,
     selected_fields,
@@ -75,7 +76,7 @@ class WebsocketBinding(Binding):
         """Make an instance; never one in the place of another."""
         instance = self.model()
         values = self._values(instance, data, creating=True)
-        keyed = any(field.primary_key for field in values)
+        keyed = any(is_key(field) for field in values)
         # Without it a key that exists, also that of a parent's row, would mean an update.
         self._save(instance, CREATE, values, **({"force_insert": (Model,)} if keyed else {}))
 

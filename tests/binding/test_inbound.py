@@ -365,6 +365,19 @@ def test_creating_never_replaces_what_is_there(
     assert list(TextKeyed.objects.values_list("code", "name")) == [("a", "kept")]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_creating_never_replaces_what_has_the_same_key_of_several_fields(layer: Any) -> None:
+    PairKeyed.objects.create(room_number=1, seat="a", guest="kept")
+    socket = client(layer, bind(PairKeyed, fields=["room_number", "seat", "guest"]))
+
+    with pytest.raises(IntegrityError):
+        socket.ask(
+            "things", action="create", data={"room_number": 1, "seat": "a", "guest": "stolen"}
+        )
+
+    assert PairKeyed.objects.get().guest == "kept"
+
+
 def test_a_new_row_gets_the_key_that_the_client_chose_if_it_is_listed(layer: Any) -> None:
     key = str(uuid.uuid4())
     listed = client(layer, bind(UuidKeyed, fields=["id", "name"]))
