@@ -88,7 +88,7 @@ def is_writable(field: Any, creating: bool) -> bool:
         return False
     if field.many_to_many:
         return bool(related.through._meta.auto_created)
-    if related and related.parent_link:
+    if _links_parent(field):
         return False
     if is_key(field):
         return creating and not field.db_returning
@@ -98,6 +98,21 @@ def is_writable(field: Any, creating: bool) -> bool:
 def is_key(field: Any) -> bool:
     """Whether ``field`` is the primary key of its model, or one of several that make it up."""
     return field.primary_key or field in field.model._meta.pk_fields
+
+
+def key_may_exist(model: type[Model], written: Iterable[Any]) -> bool:
+    """Whether a new row of ``model`` may be given a key that a row, or a parent's row, has.
+
+    That is a key which neither the database nor a default makes, or one that is ``written``.
+    """
+    return any(is_key(field) for field in written) or any(
+        is_key(field) and not (field.db_returning or field.has_default() or _links_parent(field))
+        for field in model._meta.concrete_fields
+    )
+
+
+def _links_parent(field: Any) -> bool:
+    return bool(field.remote_field and field.remote_field.parent_link)
 
 
 def clean_values(instance: Model, fields: Iterable[Any], data: dict[str, Any]) -> dict[Any, Any]:

@@ -15,8 +15,8 @@ from .base import CREATE, UPDATE, Binding
 from .fields import (
     clean_values,
     field_value,
-    is_key,
     is_writable,
+    key_may_exist,
     plain_pk,
     selected_fields,
     set_values,
@@ -76,9 +76,9 @@ class WebsocketBinding(Binding):
         """Make an instance; never one in the place of another."""
         instance = self.model()
         values = self._values(instance, data, creating=True)
-        keyed = any(is_key(field) for field in values)
-        # Without it a key that exists, also that of a parent's row, would mean an update.
-        self._save(instance, CREATE, values, **({"force_insert": (Model,)} if keyed else {}))
+        # Without it a key that exists would mean an update.
+        forced = {"force_insert": (Model,)} if key_may_exist(self.model, values) else {}
+        self._save(instance, CREATE, values, **forced)
 
     def update(self, pk: Any, data: Any) -> None:
         """Change the instance with ``pk``; the model's ``DoesNotExist`` when there is none."""

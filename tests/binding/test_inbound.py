@@ -378,6 +378,26 @@ def test_creating_never_replaces_what_has_the_same_key_of_several_fields(layer: 
     assert PairKeyed.objects.get().guest == "kept"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", [TextKeyed, CodedDog])
+def test_creating_never_replaces_what_has_the_key_that_the_project_chooses(
+    layer: Any, model: Any
+) -> None:
+    TextKeyed.objects.create(code="ann", name="kept")
+
+    def clean_instance(self: Any, instance: Any, action: str, fields: list[str]) -> None:
+        instance.code = instance.name.lower()
+
+    socket = client(layer, bind(model, fields=["name"], clean_instance=clean_instance))
+
+    with pytest.raises(IntegrityError):
+        socket.ask("things", action="create", data={"name": "Ann"})
+    socket.ask("things", action="create", data={"name": "Bob"})
+
+    rows = TextKeyed.objects.order_by("code").values_list("code", "name")
+    assert list(rows) == [("ann", "kept"), ("bob", "Bob")]
+
+
 def test_a_new_row_gets_the_key_that_the_client_chose_if_it_is_listed(layer: Any) -> None:
     key = str(uuid.uuid4())
     listed = client(layer, bind(UuidKeyed, fields=["id", "name"]))
