@@ -59,7 +59,8 @@ class WebsocketCloseException(ChannelSocketException):
     """
 
     def __init__(self, code: int | None = None) -> None:
-        if code is not None and code != 1000 and not 3000 <= code <= 4999:
+        is_allowed = isinstance(code, int) and (code == 1000 or 3000 <= code <= 4999)
+        if code is not None and not is_allowed:
             raise ValueError(
                 f"WebsocketCloseException: {code!r} is not a close code that an application "
                 "may send; use None, 1000, or a number from 3000 to 4999."

@@ -412,9 +412,9 @@ def test_close_codes_that_an_application_may_send(layer: Layer, code: int | None
     assert drain(layer, "any-name") == [{"close": code or True}]
 
 
-@pytest.mark.parametrize("code", [5, 0, 999, 1001, 2999, 5000])
-def test_other_close_codes_are_refused(code: int) -> None:
-    with pytest.raises(ValueError, match=f"{code} is not a close code"):
+@pytest.mark.parametrize("code", [5, 0, 999, 1001, 2999, 5000, True, 3000.5, "4000"])
+def test_other_close_codes_are_refused(code: Any) -> None:
+    with pytest.raises(ValueError, match=f"{code!r} is not a close code"):
         WebsocketCloseException(code)
 
 
