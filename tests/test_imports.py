@@ -114,7 +114,7 @@ def test_the_parser_sees_every_form_of_import() -> None:
     assert "channels.types" in imports("channels.layers.base")
     assert "channels.exceptions" in imports("channels.layers.base")
     assert "channels.message" not in imports("channels.exceptions")
-    assert "channels" in imports("channels.management.commands.runworker")
+    assert "channels" in imports("channels.management.commands.runserver")
 
 
 @pytest.mark.parametrize("module", INNER)

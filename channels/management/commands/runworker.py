@@ -6,10 +6,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from channels import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.asgi import ChannelLayerWrapper
-from channels.exceptions import InvalidChannelLayerError
 from channels.log import setup_logger
+from channels.management.layers import add_layer_argument, shared_layer
 from channels.staticfiles import default_http_consumer
 from channels.worker import Worker, WorkerGroup
 
@@ -19,11 +18,7 @@ class Command(BaseCommand):
     leave_locale_alone = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--layer",
-            default=DEFAULT_CHANNEL_LAYER,
-            help="Alias of the channel layer to serve.",
-        )
+        add_layer_argument(parser)
         parser.add_argument(
             "--only-channels",
             action="append",
@@ -45,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logger = setup_logger("django.channels", options["verbosity"])
-        layer = _usable_layer(options["layer"])
+        layer = _routed_layer(options["layer"])
         worker = _make_worker(layer, options)
         channels = worker.apply_channel_filters(layer.router.channels)
         if not channels:
@@ -59,18 +54,17 @@ class Command(BaseCommand):
         worker.run()
 
 
-def _usable_layer(alias: str) -> ChannelLayerWrapper:
+def _routed_layer(alias: str) -> ChannelLayerWrapper:
+    layer = shared_layer(
+        alias,
+        "a worker process",
+        "use runserver, which has workers of its own, or a layer such as "
+        "channels.layers.redis.RedisChannelLayer",
+    )
     try:
-        layer = channel_layers[alias]
-        if layer.local_only():
-            raise CommandError(
-                f"The channel layer {layer} is seen by one process only, so that a worker process "
-                "would never get a message: use runserver, which has workers of its own, or a "
-                "layer such as channels.layers.redis.RedisChannelLayer."
-            )
         layer.router.check_default(http_consumer=default_http_consumer())
-    except (KeyError, InvalidChannelLayerError, ImproperlyConfigured) as error:
-        raise CommandError(error.args[0]) from error
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
     return layer
 
 
