@@ -98,13 +98,23 @@ class Binding:
             )
         check_selection(cls.__qualname__, cls.fields, cls.exclude)
         if isinstance(cls.model, str):
-            cls.model = apps.get_model(cls.model)
+            cls.model = cls._named_model(cls.model)
         cls.model_label = cls.model._meta.label_lower
         for model in cls.get_registered_models():
             pre_save.connect(cls.pre_save_receiver, sender=model)
             post_save.connect(cls.post_save_receiver, sender=model)
             pre_delete.connect(cls.pre_delete_receiver, sender=model)
             post_delete.connect(cls.post_delete_receiver, sender=model)
+
+    @classmethod
+    def _named_model(cls, name: str) -> type[Model]:
+        try:
+            return apps.get_model(name)
+        except (LookupError, ValueError) as error:
+            raise LookupError(
+                f"The binding {cls.__qualname__} has no model {name!r}: give the class, or its "
+                f"name as 'app.Model' ({error})"
+            ) from error
 
     @classmethod
     def get_registered_models(cls) -> Iterable[type[Model]]:

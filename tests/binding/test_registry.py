@@ -148,9 +148,10 @@ def test_a_selection_of_fields_is_required(attributes: dict[str, Any], message: 
         bind(Room, **attributes)
 
 
-def test_a_model_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(LookupError, match="Missing"):
-        bind("bound.Missing", fields=["name"])
+@pytest.mark.parametrize("name", ["bound.Missing", "missing.Room", "Room", "tests.bound.Room"])
+def test_a_model_that_does_not_exist_is_an_error(name: str) -> None:
+    with pytest.raises(LookupError, match=f"^The binding .* has no model '{name}'.*'app.Model'"):
+        bind(name, fields=["name"])
 
 
 def test_the_metaclass_is_a_type_to_build_on(layer: Any) -> None:
