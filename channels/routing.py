@@ -153,6 +153,9 @@ class Router:
         self.add_route(Route("http.request", http_consumer))
         self.add_route(Route("websocket.connect", connect_consumer))
         self.add_route(Route(["websocket.receive", "websocket.disconnect"], null_consumer))
+        # One comes for every request, so a route for some of them must not make the others errors.
+        if "http.disconnect" in self.channels:
+            self.add_route(Route("http.disconnect", null_consumer))
 
 
 def null_consumer(message: Message, **kwargs: Any) -> None:

@@ -363,3 +363,15 @@ def test_the_null_consumer_sends_nothing(layer: Layer) -> None:
 def test_a_name_that_no_channel_can_have_is_refused_at_definition() -> None:
     with pytest.raises(TypeError, match="'web socket' is not a channel name"):
         route(["websocket.connect", "web socket"], null_consumer)
+
+
+def test_the_end_of_a_request_is_ignored_where_some_are_routed_and_nowhere_else() -> None:
+    routed = Router([route("http.disconnect", consumer, path="^/poll/")])
+    routed.check_default()
+    content = {"reply_channel": "http.response.p!1"}
+    for path, expected in (("/poll/", consumer), ("/", null_consumer)):
+        message = Message({**content, "path": path}, "http.disconnect", None)
+        assert routed.match(message) == (expected, {})
+    plain = Router([])
+    plain.check_default()
+    assert "http.disconnect" not in plain.channels
