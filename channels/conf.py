@@ -51,6 +51,14 @@ def ws_protocols() -> list[str]:
     return _list_of_text("CHANNELS_WS_PROTOCOLS") or []
 
 
+def channel_session_engine() -> tuple[str, str]:
+    """The engine of channel sessions: the name of the setting that decides, and its value."""
+    setting = "CHANNEL_SESSION_ENGINE"
+    if not getattr(settings, setting, None):
+        setting = "SESSION_ENGINE"
+    return setting, getattr(settings, setting)
+
+
 def _list_of_text(name: str) -> list[str] | None:
     value: Iterable[str] | None = getattr(settings, name, None)
     if value is None:

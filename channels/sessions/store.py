@@ -6,12 +6,13 @@ import functools
 import hashlib
 import os
 import tempfile
-from importlib import import_module
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends import cached_db, db, file, signed_cookies
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+
+from .. import conf
+from ..utils import import_configured
 
 #: How often to try to write a row that others may remove and make at the same time.
 SAVE_TRIES = 3
@@ -23,6 +24,12 @@ class ChannelSession(SessionBase):
     Engines give a session another key when a user logs in or out, for the sake of cookies. Here
     nobody is told the key, so it stays, and whether there is a row is a question of its own.
     """
+
+    # The key can be computed from the name of a channel, which is no secret. So it must open
+    # nothing when a browser brings it as its own session key: the engine of HTTP sessions
+    # cannot read what has another salt, and looks elsewhere in a cache.
+    key_salt = "channels.sessions"
+    cache_key_prefix = "channels.sessions"
 
     #: Whether a row was there when it was last looked at.
     stored = False
@@ -115,10 +122,10 @@ def session_for_reply_channel(reply_channel: str) -> ChannelSession:
 
 
 def _engine() -> type[SessionBase]:
-    setting = "CHANNEL_SESSION_ENGINE"
-    if not getattr(settings, setting, None):
-        setting = "SESSION_ENGINE"
-    engine: type[SessionBase] = import_module(getattr(settings, setting)).SessionStore
+    setting, module = conf.channel_session_engine()
+    engine: type[SessionBase] = import_configured(
+        f"{module}.SessionStore", f"session engine of {setting}"
+    )
     if issubclass(engine, signed_cookies.SessionStore):
         raise ValueError(
             f"Channel sessions cannot be kept in signed cookies, as {setting} asks for: a "
@@ -167,7 +174,5 @@ CORRECTIONS: dict[type[SessionBase], type[SessionBase]] = {
 @functools.cache
 def _channel_session_class(engine: type[SessionBase]) -> type[ChannelSession]:
     corrections = [CORRECTIONS[base] for base in CORRECTIONS if issubclass(engine, base)]
-    # Engines sign their data with the name of the class: with the same name, each of them reads
-    # what the other has written.
     names = {"__module__": engine.__module__, "__qualname__": engine.__qualname__}
     return type(engine.__name__, (ChannelSession, *corrections, engine), names)

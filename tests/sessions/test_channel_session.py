@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from channels.exceptions import ConsumeLater
@@ -49,9 +50,19 @@ def test_the_key_is_made_of_the_reply_channel(engine: str) -> None:
     assert session_for_reply_channel(REPLY_CHANNEL).session_key == key
 
 
-def test_the_engine_reads_what_the_channel_session_wrote(engine: str) -> None:
+def test_who_knows_the_name_of_a_channel_cannot_use_its_session_in_a_browser(
+    engine: str,
+) -> None:
     put(socket_message(), a=1)
-    assert http_store(session_for_reply_channel(REPLY_CHANNEL).session_key)["a"] == 1
+    key = session_for_reply_channel(REPLY_CHANNEL).session_key
+    assert "a" not in http_store(key)
+    assert stored() == {"a": 1}
+
+
+def test_an_engine_that_is_not_there_is_an_error_that_names_the_setting(settings: Any) -> None:
+    settings.CHANNEL_SESSION_ENGINE = "nowhere.sessions"
+    with pytest.raises(ImproperlyConfigured, match=r"CHANNEL_SESSION_ENGINE 'nowhere"):
+        session_for_reply_channel(REPLY_CHANNEL)
 
 
 def test_a_session_can_be_prepared_for_a_channel(engine: str) -> None:
