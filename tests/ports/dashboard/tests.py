@@ -11,6 +11,7 @@ from channels.binding.websockets import WebsocketBinding
 from channels.exceptions import SendNotAvailableOnDemultiplexer
 from channels.generic.websockets import WebsocketDemultiplexer
 from channels.message import Message
+from channels.sessions import session_for_reply_channel
 from channels.test import ChannelTestCase, Client, HttpClient, WSClient, apply_routes
 
 from .bindings import WidgetBinding
@@ -323,10 +324,10 @@ class BindingTests(DashboardTestCase):
 
 class SessionTests(DashboardTestCase):
     def test_a_session_of_the_socket_is_made_when_it_connects(self):
-        self.look(self.ada)
-        rows = Session.objects.filter(session_key__startswith="chn")
-        self.assertEqual(rows.count(), 1)
-        self.assertEqual(rows.get().get_decoded()["_auth_user_id"], str(self.ada.pk))
+        client = self.look(self.ada)
+        self.assertEqual(Session.objects.filter(session_key__startswith="chn").count(), 1)
+        session = session_for_reply_channel(client.reply_channel)
+        self.assertEqual(session["_auth_user_id"], str(self.ada.pk))
 
     def test_the_consumer_of_a_stream_works_alone_too(self):
         class Alone(CommandConsumer):
