@@ -128,17 +128,16 @@ class ChannelLayerManager:
         Raises ``KeyError`` for an alias that is not configured, and
         ``InvalidChannelLayerError`` for a configuration that cannot be used.
         """
-        return self._make(alias, self._config(alias).get("CONFIG", {}))
+        return self._make(alias, "CONFIG")
 
     def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
         """The same from ``TEST_CONFIG``, which must be there."""
-        config = self._config(alias)
-        if "TEST_CONFIG" not in config:
+        if "TEST_CONFIG" not in self._config(alias):
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG: add one, whose keywords keep the "
                 "layer of the tests apart from the real one (another database or prefix)."
             )
-        return self._make(alias, config["TEST_CONFIG"])
+        return self._make(alias, "TEST_CONFIG")
 
     def unknown(self, alias: str) -> KeyError:
         """The error for an ``alias`` that is not configured."""
@@ -159,7 +158,7 @@ class ChannelLayerManager:
             )
         return config
 
-    def _make(self, alias: str, keywords: dict[str, Any]) -> ChannelLayerWrapper:
+    def _make(self, alias: str, key: str) -> ChannelLayerWrapper:
         config = self._config(alias)
         backend = _import_backend(alias, config)
         if "ROUTING" not in config:
@@ -168,10 +167,10 @@ class ChannelLayerManager:
                 "project's list of routes, such as 'mysite.routing.channel_routing'."
             )
         try:
-            layer = backend(**keywords)
+            layer = backend(**config.get(key, {}))
         except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS[{alias!r}] has a CONFIG that {config['BACKEND']} does not take: "
+                f"CHANNEL_LAYERS[{alias!r}] has a {key} that {config['BACKEND']} does not take: "
                 f"{error}"
             ) from error
         return ChannelLayerWrapper(layer, alias, config["ROUTING"])

@@ -339,3 +339,11 @@ def test_a_wrapper_from_the_settings_that_is_put_back_is_not_pinned() -> None:
     assert channel_layers["default"] is configured
     with override_settings(CHANNEL_LAYERS={"default": entry(CONFIG={"capacity": 1})}):
         assert channel_layers["default"].capacity == 1
+
+
+def test_the_error_of_a_test_config_names_it() -> None:
+    with (
+        configured(**entry(TEST_CONFIG={"capacity": "10"})),
+        pytest.raises(InvalidChannelLayerError, match=r"has a TEST_CONFIG that"),
+    ):
+        ChannelLayerManager().make_test_backend("one")
