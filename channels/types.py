@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 #: What a message holds: text keys, and values that the layers' codec carries.
 Content = dict[str, Any]
@@ -13,6 +13,14 @@ Consumer = Callable[..., Any]
 
 #: What ``receive`` gives: a channel name and a message, or two times ``None``.
 Received = tuple[str, Content] | tuple[None, None]
+
+
+class Sending(NamedTuple):
+    """One of several sends: ``name`` is a channel's, or with ``to_group`` a group's."""
+
+    name: str
+    message: Content
+    to_group: bool = False
 
 
 class Layer(Protocol):

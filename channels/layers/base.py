@@ -6,11 +6,11 @@ import fnmatch
 import re
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from .. import exceptions
-from ..types import Content, Received
+from ..types import Content, Received, Sending
 from . import codec
 
 #: A name is shorter than this, in characters.
@@ -108,6 +108,40 @@ class BaseChannelLayer:
         """The same as ``send``, without blocking the event loop."""
         raise NotImplementedError
 
+    def send_many(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        """Send several messages, in their order; a failure does not keep the others back.
+
+        Returns for each of them what ``send`` or ``send_group`` would have raised, or ``None``.
+        What follows a ``ChannelFull`` for the same queue is ``ChannelFull`` too, so that the
+        refused ones can be sent again without a change of their order.
+        """
+        outcomes: list[Exception | None] = []
+        full: dict[str, Exception] = {}
+        for sending in sendings:
+            refusal = None if sending.to_group else full.get(queue_of(sending.name))
+            outcome = refusal or self._try_to_send(sending)
+            if isinstance(outcome, self.ChannelFull):
+                full[queue_of(sending.name)] = outcome
+            outcomes.append(outcome)
+        return outcomes
+
+    def _try_to_send(self, sending: Sending) -> Exception | None:
+        try:
+            (self.send_group if sending.to_group else self.send)(sending.name, sending.message)
+        except Exception as error:
+            return error
+        return None
+
+    async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        """The same as ``send_many``, without blocking the event loop."""
+        raise NotImplementedError
+
+    def turn(
+        self, sendings: Sequence[Sending], channels: Iterable[str]
+    ) -> tuple[list[Exception | None], Received]:
+        """A worker's turn: ``send_many``, and then a blocking ``receive``."""
+        return self.send_many(sendings), self.receive(channels, block=True)
+
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
         """Take one message off the first of ``channels`` that has any.
 
@@ -127,6 +161,17 @@ class BaseChannelLayer:
         A cancelled call loses no message.
         """
         raise NotImplementedError
+
+    async def receive_batch_async(
+        self, channels: Iterable[str]
+    ) -> list[tuple[list[str], Content]]:
+        """Wait like ``receive_async``, and take what a process can take at once, in its order.
+
+        Returns pairs of channels and a message that all of them get, which must not be altered;
+        an empty list when nothing came. A cancelled call loses no message.
+        """
+        channel, message = await self.receive_async(channels)
+        return [] if channel is None or message is None else [([channel], message)]
 
     def new_channel(self, pattern: str) -> str:
         """An unused single-reader name that starts with ``pattern``, which ends in ``?``."""

@@ -7,10 +7,10 @@ import random
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from ..types import Content, Received
+from ..types import Content, Received, Sending
 from . import codec
 from .base import BLOCK_SECONDS, BaseChannelLayer, CapacityPatterns, queue_of, statistics_name
 from .waiting import LoopWaiter, ThreadWaiter, Waiter, Waiters
@@ -75,6 +75,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     async def send_async(self, channel: str, message: Content) -> None:
         self.send(channel, message)
+
+    async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        return self.send_many(sendings)
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
         names = self.check_receive_channels(channels)
