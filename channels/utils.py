@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -41,18 +41,41 @@ def as_text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
+def most_derived(layer: Any, names: Sequence[str]) -> str | None:
+    """The first of ``names`` in the most derived class of ``layer`` that has any of them.
+
+    So a subclass that changes one of several ways to do the same is honoured. Attributes of the
+    instance count as more derived than its classes, a wrapper or proxy as more derived than the
+    layer behind it. A class that only states the contract (``is_contract``) does not count;
+    ``None`` when there is nothing else.
+    """
+    for owner in (layer, *type(layer).__mro__):
+        own = getattr(owner, "__dict__", {})
+        found = next((name for name in names if name in own), None)
+        if found and "is_contract" not in own:
+            return found
+    passed_on = [n for n in names if hasattr(layer, n) and not hasattr(type(layer), n)]
+    behind = _object_behind(layer, passed_on)
+    return next(iter(passed_on), None) if behind is None else most_derived(behind, names)
+
+
+def _object_behind(proxy: Any, names: Sequence[str]) -> Any:
+    """The object whose methods the ``names`` of ``proxy`` are, as far as that can be seen."""
+    methods = {name: getattr(proxy, name) for name in names}
+    for method in methods.values():
+        # It may itself be a proxy, some of whose methods are bound to an object further behind.
+        candidate = getattr(method, "__self__", None)
+        if all(getattr(candidate, name, None) == found for name, found in methods.items()):
+            return candidate
+    return None
+
+
 def receive_method(layer: Any) -> Any:
     """The method of ``layer`` to receive with: ``receive``, or its old name ``receive_many``.
 
-    The one that the most specific class overrides is meant.
+    The one that the most derived class has is meant.
     """
-    layer = getattr(layer, "channel_layer", layer)
-    for owner in type(layer).__mro__:
-        if "receive" in vars(owner):
-            return layer.receive
-        if "receive_many" in vars(owner):
-            return layer.receive_many
-    return getattr(layer, "receive", None) or layer.receive_many
+    return getattr(layer, most_derived(layer, ["receive", "receive_many"]) or "receive")
 
 
 def receive_waiting(layer: Any, channels: Iterable[str]) -> Received:

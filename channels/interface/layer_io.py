@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..exceptions import MessageTooLarge
-from ..layers.base import BaseChannelLayer
 from ..types import Content, Layer, Received
+from ..utils import most_derived
 
 logger = logging.getLogger("channels.interface")
 
@@ -47,9 +47,9 @@ class LayerIO:
         self.layer = layer
         self._full = layer.ChannelFull
         self._too_large = getattr(layer, "MessageTooLarge", MessageTooLarge)
-        self._send_name = _most_derived(layer, ["send_async", "send"])
-        self._receive_name = _most_derived(layer, ["receive_async", "receive", "receive_many"])
-        self._makes_names_itself = _most_derived(layer, ["new_channel"]) is not None
+        self._send_name = most_derived(layer, ["send_async", "send"])
+        self._receive_name = most_derived(layer, ["receive_async", "receive", "receive_many"])
+        self._makes_names_itself = most_derived(layer, ["new_channel"]) is not None
         self._failing: type[Exception] | None = None
         self._senders = ThreadPoolExecutor(SEND_THREADS, "channels-send")
         self._receivers = ThreadPoolExecutor(1, "channels-receive")
@@ -99,7 +99,7 @@ class LayerIO:
     @property
     def can_refresh_groups(self) -> bool:
         """Whether memberships can be prolonged at all."""
-        return _most_derived(self.layer, ["group_refresh"]) is not None
+        return most_derived(self.layer, ["group_refresh"]) is not None
 
     async def refresh_groups(self, channels: Iterable[str]) -> None:
         """Prolong the memberships of ``channels``; raises what the layer raises."""
@@ -126,15 +126,3 @@ class LayerIO:
 
     async def _in_thread(self, executor: ThreadPoolExecutor, method: Any, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(executor, method, *args)
-
-
-def _most_derived(layer: Layer, names: Sequence[str]) -> str | None:
-    """The first of ``names`` in the most derived class that has any of them."""
-    for owner in (layer, *type(layer).__mro__):
-        if owner is BaseChannelLayer:
-            continue
-        for name in names:
-            if name in getattr(owner, "__dict__", ()):
-                return name
-    proxied = (name for name in names if not isinstance(layer, BaseChannelLayer))
-    return next((name for name in proxied if hasattr(layer, name)), None)

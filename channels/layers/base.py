@@ -68,6 +68,9 @@ class BaseChannelLayer:
     A value that is no number is a ``ValueError``.
     """
 
+    #: What this very class defines is the contract, no implementation; see ``most_derived``.
+    is_contract: ClassVar[bool] = True
+
     #: True when other processes cannot see the messages of this layer.
     local_only: ClassVar[bool] = False
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
