@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = "tests.benchmarks.site"
+
+#: Seconds for a process to stop by itself before it is killed.
+STOP_SECONDS = 15.0
 
 
 def free_port() -> int:
@@ -23,20 +28,49 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """``python`` with ``arguments``, stopped at the end."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": SETTINGS, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def stopping_cleanly() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, as Ctrl-C does, so that all processes are stopped."""
+    previous = signal.signal(signal.SIGTERM, lambda *args: sys.exit(143))
     try:
-        yield process
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
-        process.terminate()
-        process.wait(15)
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str, python: str = sys.executable, cwd: Path = ROOT, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """``python`` with ``arguments``, stopped at the end; what it said is shown after an error."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [python, *arguments],
+            cwd=cwd,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": SETTINGS, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            yield process
+        except Exception:
+            errors.seek(0)
+            print(*arguments, errors.read()[-4000:].decode(), sep="\n", file=sys.stderr)
+            raise
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # also when a second Ctrl-C ends the waiting
+        process.kill()
+        process.wait()
 
 
 def wait_for_port(port: int, seconds: float = 20) -> None:
