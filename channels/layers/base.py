@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import re
 import secrets
@@ -137,12 +138,16 @@ class BaseChannelLayer:
 
     async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
         """The same as ``send_many``, without blocking the event loop."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self.send_many, sendings)
 
     def turn(
         self, sendings: Sequence[Sending], channels: Iterable[str]
     ) -> tuple[list[Exception | None], Received]:
-        """A worker's turn: ``send_many``, and then a blocking ``receive``."""
+        """A worker's turn: ``send_many``, and then a blocking ``receive``.
+
+        Returns the outcomes of the one and what the other received. What it raises leaves open
+        what became of the sendings: they count as sent.
+        """
         return self.send_many(sendings), self.receive(channels, block=True)
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:

@@ -7,8 +7,8 @@ import random
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar, TypeVar
 
 from ..types import Content, Received, Sending
 from . import codec
@@ -19,7 +19,12 @@ from .waiting import LoopWaiter, ThreadWaiter, Waiter, Waiters
 #: operation makes one at the most: what is abandoned goes away faster than it comes.
 SWEEP_STEPS = 2
 
+#: Messages that one ``receive_batch_async`` gives at the most: its event loop has others to serve.
+BATCH_LIMIT = 100
+
 Taken = tuple[str, bytes]
+TakenTogether = list[tuple[list[str], bytes]]
+Result = TypeVar("Result")
 
 
 class Entry:
@@ -50,7 +55,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         max_message_size: int | None = None,
     ) -> None:
         super().__init__(expiry, group_expiry, capacity, channel_capacity, max_message_size)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiters = Waiters()
         self._empty()
 
@@ -76,35 +81,50 @@ class InMemoryChannelLayer(BaseChannelLayer):
     async def send_async(self, channel: str, message: Content) -> None:
         self.send(channel, message)
 
+    def send_many(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        with self._lock:  # so that nothing of others comes in between
+            return super().send_many(sendings)
+
     async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
         return self.send_many(sendings)
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
         names = self.check_receive_channels(channels)
         waiter = ThreadWaiter(names, time.monotonic() + BLOCK_SECONDS) if block and names else None
-        taken = self._take_or_enlist(names, waiter)
+        taken = self._take_or_enlist(self._take, names, waiter)
         while waiter and waiter.unserved:
             try:
                 waiter.wait()
             except BaseException:
                 self._stop_waiting(waiter)
                 raise
-            taken = self._take_or_enlist(names, waiter)
+            taken = self._take_or_enlist(self._take, names, waiter)
         return _unpack(taken)
 
     async def receive_async(self, channels: Iterable[str]) -> Received:
+        return _unpack(await self._wait_for(self._take, channels))
+
+    async def receive_batch_async(
+        self, channels: Iterable[str]
+    ) -> list[tuple[list[str], Content]]:
+        taken = await self._wait_for(self._take_together, channels)
+        return [(targets, codec.decode(body)) for targets, body in taken or ()]
+
+    async def _wait_for(
+        self, take: Callable[[list[str]], Result | None], channels: Iterable[str]
+    ) -> Result | None:
         names = self.check_receive_channels(channels)
         await asyncio.sleep(0)  # so that a long queue does not hold up the loop
         waiter = LoopWaiter(names, time.monotonic() + BLOCK_SECONDS) if names else None
-        taken = self._take_or_enlist(names, waiter)
+        taken = self._take_or_enlist(take, names, waiter)
         while waiter and waiter.unserved:
             try:
                 await waiter.wait()
             except BaseException:
                 self._stop_waiting(waiter)
                 raise
-            taken = self._take_or_enlist(names, waiter)
-        return _unpack(taken)
+            taken = self._take_or_enlist(take, names, waiter)
+        return taken
 
     def group_add(self, group: str, channel: str) -> None:
         self.check_group(group)
@@ -169,10 +189,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
             "channel_full_count": refused,
         }
 
-    def _take_or_enlist(self, names: list[str], waiter: Waiter | None) -> Taken | None:
+    def _take_or_enlist(
+        self,
+        take: Callable[[list[str]], Result | None],
+        names: list[str],
+        waiter: Waiter | None,
+    ) -> Result | None:
         """Take a message; without one, ``waiter`` waits (again), unless its time is up."""
         with self._lock:
-            taken = self._take(names)
+            taken = take(names)
             if waiter:
                 self._retire(waiter)
                 waiter.unserved = taken is None and not waiter.is_over()
@@ -210,12 +235,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def _take(self, names: list[str]) -> Taken | None:
         taken = None
-        start = random.randrange(len(names)) if len(names) > 1 else 0
-        for name in names[start:] + names[:start]:
-            self._drop_expired(name, being_read=True)
-            if queue := self._queues.get(name):
-                taken = self._take_from(name, queue)
-                break
+        for name, queue in self._ready(names):
+            taken = self._take_from(name, queue)
+            break
         self._sweep_queues()
         return taken
 
@@ -227,6 +249,32 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if not queue:
             del self._queues[name]
         return channel, entry.body
+
+    def _take_together(self, names: list[str]) -> TakenTogether | None:
+        """Take what waits for a process, or one message that other processes could take too."""
+        taken: TakenTogether = []
+        for name, queue in self._ready(names):
+            if name.endswith("!"):
+                taken += self._take_entries(name, queue, BATCH_LIMIT - len(taken))
+            elif not taken:
+                taken = self._take_entries(name, queue, 1)
+                break
+        self._sweep_queues()
+        return taken or None
+
+    def _take_entries(self, name: str, queue: deque[Entry], limit: int) -> TakenTogether:
+        entries = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        if not queue:
+            del self._queues[name]
+        return [(list(entry.targets), entry.body) for entry in entries]
+
+    def _ready(self, names: list[str]) -> Iterator[tuple[str, deque[Entry]]]:
+        """The queues that hold something, from a random one on, so that none starves."""
+        start = random.randrange(len(names)) if len(names) > 1 else 0
+        for name in names[start:] + names[:start]:
+            self._drop_expired(name, being_read=True)
+            if queue := self._queues.get(name):
+                yield name, queue
 
     def _drop_expired(self, name: str, being_read: bool = False) -> None:
         """Drop what has expired; its channels leave their groups, as nobody reads them.

@@ -10,6 +10,7 @@ pytest and unittest both run it. What a layer does not list in its ``extensions`
 """
 
 from .layer_cases.base import LayerCase
+from .layer_cases.batches import ReceiveBatchCases, SendManyCases, TurnCases
 from .layer_cases.delivery import AsyncCases, DeliveryCases, ExpiryCases
 from .layer_cases.groups import GroupCases
 from .layer_cases.limits import CapacityCases, FlushCases, StatisticsCases
@@ -24,6 +25,9 @@ class ChannelLayerConformance(
     DeliveryCases,
     ExpiryCases,
     AsyncCases,
+    SendManyCases,
+    TurnCases,
+    ReceiveBatchCases,
     CapacityCases,
     GroupCases,
     FlushCases,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from typing import Any, ClassVar
 
 import pytest
 
 from channels.layers import BaseChannelLayer
+from channels.types import Sending
 
 
 class ThirdParty(BaseChannelLayer):
@@ -27,3 +30,33 @@ def test_closing_a_layer_without_connections_does_nothing() -> None:
 def test_the_first_offending_character_is_named(name: str) -> None:
     with pytest.raises(TypeError, match="at position"):
         ThirdParty().check_channel(name)
+
+
+def test_several_sends_do_not_block_an_event_loop() -> None:
+    class Slow(ThirdParty):
+        threads: ClassVar[list[threading.Thread]] = []
+
+        def send(self, channel: str, message: Any) -> None:
+            self.threads.append(threading.current_thread())
+
+    layer = Slow()
+    assert asyncio.run(layer.send_many_async([Sending("a", {}), Sending("b", {})])) == [None] * 2
+    assert len(layer.threads) == 2
+    assert threading.main_thread() not in layer.threads
+
+
+def test_room_that_comes_too_late_changes_no_order() -> None:
+    class Recovering(ThirdParty):
+        sent: ClassVar[list[str]] = []
+
+        def send(self, channel: str, message: Any) -> None:
+            if not self.sent:
+                self.sent.append("the reader takes something now")
+                raise self.ChannelFull
+            self.sent.append(channel)
+
+    layer = Recovering()
+    names = ["p!a", "p!b", "other"]
+    outcomes = layer.send_many([Sending(name, {}) for name in names])
+    assert [isinstance(outcome, layer.ChannelFull) for outcome in outcomes] == [True, True, False]
+    assert layer.sent[1:] == ["other"]

@@ -11,6 +11,7 @@ import pytest
 
 from channels.layers import InMemoryChannelLayer
 from channels.test.layer_cases.base import InThread
+from channels.types import Sending
 
 
 def wait_for_waiters(layer: InMemoryChannelLayer, count: int) -> None:
@@ -304,3 +305,100 @@ def test_a_figure_that_is_no_number_is_refused_at_once(config: dict[str, Any], n
 def test_one_name_instead_of_a_list_of_names_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"write \['websocket.connect'\]"):
         InMemoryChannelLayer().receive("websocket.connect")
+
+
+# Several sends, and several messages, in one call
+
+
+def test_what_is_sent_together_stays_together() -> None:
+    layer = InMemoryChannelLayer(capacity=10000)
+
+    def send(sender: int) -> None:
+        for _ in range(20):
+            layer.send_many([Sending("a", {"from": sender, "n": n}) for n in range(50)])
+
+    for thread in [InThread(send, sender) for sender in range(3)]:
+        thread.outcome()
+    found = [layer.receive(["a"])[1] for _ in range(3000)]
+    for start in range(0, 3000, 50):
+        sender = found[start]["from"]
+        assert found[start : start + 50] == [{"from": sender, "n": n} for n in range(50)]
+
+
+def test_a_subclass_that_changes_send_sees_what_is_sent_together() -> None:
+    class Counting(InMemoryChannelLayer):
+        seen: tuple[str, ...] = ()
+
+        def send(self, channel: str, message: Any) -> None:
+            self.seen += (channel,)
+            super().send(channel, message)
+
+    layer = Counting()
+    assert layer.send_many([Sending("a", {}), Sending("b", {})]) == [None, None]
+    assert layer.seen == ("a", "b")
+
+
+async def test_a_batch_has_a_limit_and_the_rest_comes_with_the_next(monkeypatch: Any) -> None:
+    monkeypatch.setattr("channels.layers.memory.BATCH_LIMIT", 10)
+    layer = InMemoryChannelLayer()
+    for n in range(25):
+        layer.send("p!s" if n % 2 else "q!s", {"n": n})
+    sizes = [len(await layer.receive_batch_async(["p!", "q!"])) for _ in range(3)]
+    assert sizes == [10, 10, 5]
+    assert not layer._queues
+
+
+async def test_all_queues_of_a_process_come_in_one_batch() -> None:
+    layer = InMemoryChannelLayer()
+    for n in range(3):
+        layer.send("http.P!s", {"n": n})
+        layer.send("ws.P!s", {"n": n})
+    batch = await layer.receive_batch_async(["http.P!", "ws.P!"])
+    for name in ("http.P!s", "ws.P!s"):
+        assert [message["n"] for channels, message in batch if channels == [name]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_what_another_process_may_take_comes_one_at_a_time(
+    monkeypatch: Any, first: int
+) -> None:
+    monkeypatch.setattr("channels.layers.memory.random.randrange", lambda _: first)
+    layer = InMemoryChannelLayer()
+    for n in range(2):
+        layer.send("a", {"n": n})
+        layer.send("p!s", {"n": n})
+    batches = [await layer.receive_batch_async(["a", "p!"]) for _ in range(3)]
+    of_process = [(["p!s"], {"n": 0}), (["p!s"], {"n": 1})]
+    others = [[(["a"], {"n": 0})], [(["a"], {"n": 1})]]
+    assert batches == ([of_process, *others] if first else [*others, of_process])
+
+
+async def test_who_limits_a_batch_leaves_the_rest_to_another_that_waits(monkeypatch: Any) -> None:
+    monkeypatch.setattr("channels.layers.memory.BATCH_LIMIT", 2)
+    layer = InMemoryChannelLayer()
+    readers = [asyncio.ensure_future(layer.receive_batch_async(["p!"])) for _ in range(2)]
+    while len(layer._waiters) < 2:
+        await asyncio.sleep(0)
+    layer.send_many([Sending("p!s", {"n": n}) for n in range(4)])
+    start = time.monotonic()
+    batches = await asyncio.gather(*readers)
+    assert sorted(message["n"] for batch in batches for _, message in batch) == [0, 1, 2, 3]
+    assert seconds_since(start) < 0.5
+
+
+async def test_members_that_were_served_singly_are_not_in_the_batch() -> None:
+    layer = InMemoryChannelLayer()
+    for member in ("p!a", "p!b", "p!c"):
+        layer.group_add("group", member)
+    layer.send_group("group", {"n": 1})
+    assert layer.receive(["p!"]) == ("p!a", {"n": 1})
+    assert await layer.receive_batch_async(["p!"]) == [(["p!b", "p!c"], {"n": 1})]
+
+
+async def test_a_late_batch_leaves_the_process_in_its_groups() -> None:
+    layer = InMemoryChannelLayer(expiry=0.05)
+    layer.group_add("group", "p!s")
+    layer.send("p!s", {})
+    await asyncio.sleep(0.1)
+    assert await layer.receive_batch_async(["p!"]) == []
+    assert layer.group_channels("group") == ["p!s"]
