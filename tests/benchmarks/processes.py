@@ -56,7 +56,8 @@ def running(
             yield process
         except Exception:
             errors.seek(0)
-            print(*arguments, errors.read()[-4000:].decode(), sep="\n", file=sys.stderr)
+            said = errors.read()[-1000:].decode(errors="replace")
+            print(" ".join(arguments), said, sep="\n", file=sys.stderr)
             raise
         finally:
             _stop(process)

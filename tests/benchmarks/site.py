@@ -5,7 +5,7 @@ import os
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from channels import route
+from channels import Group, route
 from channels.message import Message
 
 SECRET_KEY = "only for benchmarks"
@@ -32,9 +32,27 @@ def hello(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
+def join(message: Message) -> None:
+    Group("everybody").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def tell_everybody(message: Message) -> None:
+    Group("everybody").send({"text": message["text"]})
+
+
 def echo(message: Message) -> None:
     message.reply_channel.send({"text": message["text"]})
 
 
+def leave(message: Message) -> None:
+    Group("everybody").discard(message.reply_channel)
+
+
 urlpatterns = [path("", hello)]
-routing = [route("websocket.receive", echo)]
+routing = [
+    route("websocket.connect", join, path="^/members/$"),
+    route("websocket.disconnect", leave, path="^/members/$"),
+    route("websocket.receive", tell_everybody, path="^/trigger/$"),
+    route("websocket.receive", echo),
+]
