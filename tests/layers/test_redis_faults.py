@@ -15,10 +15,12 @@ import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.hosts import parse_hosts
+from channels.layers.redis.outage import Outage
 from channels.layers.redis.server import GET_CONNECTION
 from channels.test.layer_cases.base import InThread, drain, receive_soon
 
-from ..redis_server import RedisServer, find_free_port
+from ..redis_server import RedisServer
 from ..tcp_proxy import TcpProxy
 
 
@@ -121,9 +123,10 @@ async def test_receive_async_waits_for_redis_and_logs_once(
 
 
 def test_pauses_grow_while_redis_is_away_and_stay_bounded() -> None:
-    layer = RedisChannelLayer([("127.0.0.1", find_free_port())])
-    error = ChannelLayerUnavailable("away")
-    pauses = [layer._receiver._outage.report(error) for _ in range(8)]
+    outage, pauses = Outage(), []
+    for _ in range(8):
+        outage.report(ChannelLayerUnavailable("away"))
+        pauses.append(round(outage.pause(), 2))
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
@@ -250,8 +253,9 @@ def test_a_thread_that_is_interrupted_gives_up_its_connection(
     server: RedisServer, layer: RedisChannelLayer, monkeypatch: Any
 ) -> None:
     layer.send("a", {"n": 1})
-    connection = layer._server._pool.get_connection(*GET_CONNECTION)
-    layer._server._pool.release(connection)
+    [server_of_layer] = layer._driver._servers.values()
+    connection = server_of_layer._pool.get_connection(*GET_CONNECTION)
+    server_of_layer._pool.release(connection)
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -318,7 +322,7 @@ async def test_a_cancelled_receive_of_a_group_message_keeps_all_targets(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await layer._receiver.in_loop().pops.finish()
+    await layer._loops.running().pops.finish()
     assert [name for name, _ in drain(layer, "p!")] == ["p!a", "p!b", "p!c"]
 
 
@@ -329,7 +333,7 @@ async def test_what_is_given_back_keeps_its_own_expiry(server: RedisServer) -> N
     layer.send("a", {"n": 1})
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await layer._receiver.in_loop().pops.finish()
+    await layer._loops.running().pops.finish()
     with server.client() as client:
         assert client.llen("asgi:a") == 1
         assert 0 < client.pttl("asgi:a") <= 500
@@ -344,10 +348,9 @@ async def test_a_message_that_cannot_be_given_back_is_logged(
     layer.send("a", {"n": 1})
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    monkeypatch.setattr(
-        layer._server, "_pool", RedisChannelLayer([("127.0.0.1", 1)])._server._pool
-    )
-    await layer._receiver.in_loop().pops.finish()
+    nowhere = parse_hosts([("127.0.0.1", 1)], None)[0].make_pool()
+    monkeypatch.setattr(next(iter(layer._driver._servers.values())), "_pool", nowhere)
+    await layer._loops.running().pops.finish()
     assert "a message for a" in caplog.text.lower()
 
 
@@ -356,11 +359,11 @@ async def test_a_cancelled_receive_that_fails_is_logged(
 ) -> None:
     release = asyncio.Event()
 
-    async def fail(names: list[str]) -> None:
+    async def fail(names: list[str], batch: bool) -> None:
         await release.wait()
         raise RuntimeError("unexpected")
 
-    pops = layer._receiver.in_loop().pops
+    pops = layer._loops.running().pops
     monkeypatch.setattr(pops, "_pop", fail)
     waiting = asyncio.ensure_future(layer.receive_async(["a"]))
     await asyncio.sleep(0.01)

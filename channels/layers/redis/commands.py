@@ -7,14 +7,15 @@ a time or several in a pipeline.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from ..base import queue_of
+from ..base import queue_of, statistics_name
 
 Argument = str | bytes | int | float
+Item = TypeVar("Item")
 
 #: Seconds for which the queue of a group's member outlives its messages: time for the next
 #: group send to see that nobody read them.
@@ -23,8 +24,23 @@ LINGER_SECONDS = 60
 #: Seconds after its last announcement when a process counts as dead.
 ALIVE_SECONDS = 60
 
-#: Keys that one step of a flush looks at.
-SCAN_COUNT = 500
+#: Dead processes that one announcement clears up after.
+BURIALS_AT_ONCE = 10
+
+#: Seconds for which a journal is kept: a process reads it every second.
+JOURNAL_SECONDS = 20
+
+#: Records of a journal that are read at once.
+RECORDS_AT_ONCE = 2000
+
+#: Seconds for which it is known that the layer was flushed: each process looks more often.
+FLUSH_MARK_SECONDS = 60
+
+#: Seconds after which a bell that nobody heard is gone.
+BELL_SECONDS = 10
+
+#: Keys that one step of a flush looks at, or that one script is given at the most.
+KEYS_AT_ONCE = 500
 
 
 class Script:
@@ -41,50 +57,60 @@ class Script:
         return f"<Script {self.name}>"
 
 
-SEND = Script("send")
+PUSH = Script("push")
 RECEIVE = Script("receive")
-GIVE_BACK = Script("give_back")
-LEAVE_ALL = Script("leave_all")
+RETURN = Script("return")
+JOIN = Script("join")
+LEAVE = Script("leave")
+ENLIST = Script("enlist")
+STRIKE = Script("strike")
+MEMBERS = Script("members")
+PROLONG = Script("prolong")
+RESTORE = Script("restore")
+SNAPSHOT = Script("snapshot")
 ANNOUNCE = Script("announce")
-GROUP_ADD = Script("group_add")
-GROUP_DISCARD = Script("group_discard")
-GROUP_CHANNELS = Script("group_channels")
-GROUP_REFRESH = Script("group_refresh")
-SEND_GROUP = Script("send_group")
+BURY = Script("bury")
+MARK_FLUSH = Script("mark_flush")
 STATISTICS = Script("statistics")
 
 
-class Call(NamedTuple):
-    """A script with its keys and arguments."""
-
-    script: Script
-    keys: list[str]
-    arguments: list[Argument]
-
-    def by_digest(self) -> Command:
-        """The command for a server that knows the script."""
-        return Command("EVALSHA", self.script.digest, *self._operands())
-
-    def by_text(self) -> Command:
-        """The command that also teaches the server the script."""
-        return Command("EVAL", self.script.text, *self._operands())
-
-    def _operands(self) -> tuple[Argument, ...]:
-        return (len(self.keys), *self.keys, *self.arguments)
-
-
 class Command:
-    """A command that is no script; ``blocking`` ones wait on the server."""
+    """A command; ``blocking`` ones wait on the server. ``script`` is the one that it runs."""
 
-    def __init__(self, *arguments: Argument, blocking: bool = False) -> None:
+    __slots__ = ("arguments", "blocking", "script")
+
+    def __init__(
+        self, *arguments: Argument, blocking: bool = False, script: Script | None = None
+    ) -> None:
         self.arguments = arguments
         self.blocking = blocking
+        self.script = script
+
+    def __repr__(self) -> str:
+        return f"<Command {self.script.name if self.script else self.arguments[0]!s}>"
+
+    def by_text(self) -> Command:
+        """The same for a server that does not know the script, which learns it this way."""
+        assert self.script
+        return Command("EVAL", self.script.text, *self.arguments[2:])
 
 
-Result = TypeVar("Result")
+class Push(NamedTuple):
+    """A message on its way to a queue; ``target`` as in ``common.lua``."""
 
-#: What is to be said to a server, one thing after the other; what is sent in is its answer.
-Steps = Generator[Call | Command, Any, Result]
+    channel: str
+    owner: str
+    target: str
+    limit: int
+    body: bytes
+
+
+#: What a push came to, where it is not the depth of a full queue.
+SENT, GONE = -1, -2
+
+
+def is_process(owner: str) -> bool:
+    return owner.endswith("!")
 
 
 def split(channel: str) -> tuple[str, str]:
@@ -99,92 +125,205 @@ def milliseconds(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Commands:
-    """Makes the commands of a layer with these prefixes and lifetimes (in seconds)."""
+    """Makes the commands of one shard, with these prefixes and lifetimes (in seconds)."""
 
     prefix: str
     stats_prefix: str
     expiry: float
     group_expiry: float
 
-    def queue_key(self, owner: str) -> str:
-        return self.prefix + owner
-
     def owner_of(self, key: bytes) -> str:
         """The owner of the queue that is kept at ``key``."""
         return key.decode()[len(self.prefix) :]
 
-    def send(self, channel: str, message: bytes, limit: int) -> Call:
-        owner, target = split(channel)
-        return self._call(
-            SEND, [self.queue_key(owner)], owner, target, *self._lifetimes(), limit, message
-        )
+    def push(self, pushes: Sequence[Push]) -> Command:
+        """The answer is a list of numbers: ``SENT``, ``GONE``, or the depth of a full queue."""
+        owners: dict[str, int] = {}
+        bodies: dict[bytes, int] = {}
+        keys = [f"{self.stats_prefix}global", self._alive()]
+        arguments: list[Argument] = [
+            milliseconds(self.expiry),
+            milliseconds(LINGER_SECONDS),
+            len(pushes),
+        ]
+        for push in pushes:
+            owner = push.owner
+            number = owners.get(owner)
+            if number is None:
+                number = owners[owner] = len(owners) + 1
+                keys += (
+                    self._queue(owner),
+                    self._joined(owner),
+                    self._journal(owner),
+                    self._counter(push.channel),
+                )
+            body = bodies.setdefault(push.body, len(bodies) + 1)
+            arguments += (number, push.limit, push.target, body)
+        return self._call(PUSH, keys, *arguments, *bodies)
 
-    def receive(self, owners: list[str]) -> Call:
-        return self._call(RECEIVE, [self.queue_key(owner) for owner in owners], *owners)
+    def receive(self, owners: Sequence[str]) -> Command:
+        """The answer is the number of an owner and its entry, or nothing."""
+        keys = [key for owner in owners for key in (self._queue(owner), self._joined(owner))]
+        return self._call(RECEIVE, keys, *(int(is_process(owner)) for owner in owners))
 
-    def block(self, owners: list[str], seconds: float) -> Command:
+    def block(self, owners: Iterable[str], seconds: float, bell: str | None = None) -> Command:
         # Zero would mean to wait for ever.
-        keys = [self.queue_key(owner) for owner in owners]
+        keys = [self._queue(owner) for owner in owners] + ([self._bell(bell)] if bell else [])
         return Command("BLPOP", *keys, f"{max(seconds, 0.01):.2f}", blocking=True)
 
-    def give_back(self, owner: str, entry: bytes) -> Call:
-        return self._call(GIVE_BACK, [self.queue_key(owner)], entry)
+    def ring(self, bell: str) -> list[Command]:
+        """End a ``block`` that listens to ``bell``."""
+        key = self._bell(bell)
+        return [Command("RPUSH", key, ""), Command("EXPIRE", key, BELL_SECONDS)]
 
-    def leave_all(self, owner: str) -> Call:
-        return self._call(LEAVE_ALL, [f"{self.prefix}joined:{owner}"], owner)
+    def is_bell(self, key: bytes) -> bool:
+        return key.startswith(self._bell("").encode())
 
-    def announce(self, process: str) -> Call:
-        remembered = max(milliseconds(self.group_expiry), milliseconds(ALIVE_SECONDS))
-        return self._call(
-            ANNOUNCE, [f"{self.prefix}alive:"], process, milliseconds(ALIVE_SECONDS), remembered
-        )
+    def take(self, owner: str, count: int) -> Command:
+        """The answer is a list of up to ``count`` entries, or nothing."""
+        return Command("LPOP", self._queue(owner), count)
 
-    def group_add(self, group: str, channel: str, limit: int | None) -> Call:
-        """``limit``: the capacity of the channel where it is not the default one."""
+    def give_back(self, owner: str, entries: Sequence[bytes]) -> Command:
+        """Put entries back to the front, in the order in which they were taken."""
+        return self._call(RETURN, [self._queue(owner)], *reversed(entries))
+
+    def end_memberships(self, owner: str) -> Command:
+        return Command("UNLINK", self._joined(owner))
+
+    def join(self, group: str, channel: str) -> Command:
         owner, socket = split(channel)
+        keys = self._membership(group, owner)
         lifetime = milliseconds(self.group_expiry)
-        stored = "" if limit is None else limit
-        return self._group(GROUP_ADD, group, owner, socket, lifetime, stored)
+        return self._call(JOIN, keys, group, socket, lifetime, milliseconds(JOURNAL_SECONDS))
 
-    def group_discard(self, group: str, channel: str) -> Call:
-        return self._group(GROUP_DISCARD, group, *split(channel))
+    def leave(self, group: str, channel: str) -> Command:
+        owner, socket = split(channel)
+        keys = self._membership(group, owner)
+        return self._call(LEAVE, keys, group, socket, milliseconds(JOURNAL_SECONDS))
 
-    def group_channels(self, group: str) -> Call:
-        return self._group(GROUP_CHANNELS, group)
+    def enlist(self, group: str, owner: str) -> Command:
+        return self._call(ENLIST, [self._group(group)], owner, milliseconds(self.group_expiry))
 
-    def group_refresh(self, owner: str, sockets: Iterable[str]) -> Call:
-        lifetime = milliseconds(self.group_expiry)
-        return self._call(
-            GROUP_REFRESH, [f"{self.prefix}joined:{owner}"], owner, lifetime, *sockets
-        )
+    def strike(self, group: str, owner: str, score: bytes) -> Command:
+        """Take an owner off ``group``, if it still has this score there."""
+        return self._call(STRIKE, [self._group(group)], owner, score)
 
-    def send_group(self, group: str, message: bytes, limit: int) -> Call:
-        return self._group(SEND_GROUP, group, *self._lifetimes(), limit, message)
+    def score(self, group: str, owner: str) -> Command:
+        """The answer is the score of an owner at ``group``, or nothing."""
+        return Command("ZSCORE", self._group(group), owner)
 
-    def statistics(self, channel: str) -> Call:
-        owner = queue_of(channel)
-        return self._call(STATISTICS, [self.queue_key(owner)], owner)
+    def owners(self, group: str) -> Command:
+        """The answer is a list of those who may have members in ``group``, with their scores."""
+        return Command("ZRANGE", self._group(group), 0, -1, "WITHSCORES")
+
+    def members(self, group: str, owner: str) -> Command:
+        """The answer is a list of sockets, see ``members.lua``."""
+        keys = [self._alive(), self._queue(owner), self._joined(owner)]
+        keys.append(self._sockets(group, owner))
+        return self._call(MEMBERS, keys, group, int(is_process(owner)))
+
+    def prolong(self, group: str, owner: str, sockets: Iterable[str]) -> Command:
+        """The answer is 1 if the owner is in the group."""
+        keys = self._membership(group, owner)
+        lifetimes = milliseconds(self.group_expiry), milliseconds(JOURNAL_SECONDS)
+        return self._call(PROLONG, keys, group, *lifetimes, *sockets)
+
+    def restore(
+        self, group: str, owner: str, place: str, sockets: Iterable[tuple[str, float]]
+    ) -> Command:
+        """``sockets``: names, and when they lapse."""
+        members = (text for name, lapses in sockets for text in (name, f"{lapses:.0f}"))
+        return self._call(RESTORE, self._membership(group, owner), group, place, *members)
+
+    def groups_of(self, owner: str) -> Command:
+        return Command("ZRANGE", self._joined(owner), 0, -1)
+
+    def snapshot(self, owner: str, groups: Sequence[str]) -> Command:
+        """The answer is the sockets of each group, and the journal; see ``snapshot.lua``."""
+        keys = [self._joined(owner), self._journal(owner)]
+        keys += (self._sockets(group, owner) for group in groups)
+        return self._call(SNAPSHOT, keys, *groups)
+
+    def changes(self, owner: str, place: str) -> Command:
+        """The answer is a list of the records of the journal that come after ``place``."""
+        return Command("XRANGE", self._journal(owner), f"({place}", "+", "COUNT", RECORDS_AT_ONCE)
+
+    def announce(self, process: str) -> Command:
+        """The answer is described in ``announce.lua``."""
+        remembered = max(milliseconds(self.group_expiry), milliseconds(ALIVE_SECONDS))
+        keys = [self._alive(), self._joined(process), self._flush_mark()]
+        alive = milliseconds(ALIVE_SECONDS)
+        return self._call(ANNOUNCE, keys, process, alive, remembered, BURIALS_AT_ONCE)
+
+    def bury(self, process: str, groups: Iterable[str]) -> Iterator[Command]:
+        """Remove what belongs to a dead process that is in ``groups``."""
+        keys = [self._sockets(group, process) for group in groups]
+        for batch in batches(keys, KEYS_AT_ONCE):
+            yield self._call(BURY, [self._alive(), *batch], process, 0)
+        keys = [self._queue(process), self._joined(process), self._journal(process)]
+        yield self._call(BURY, [self._alive(), *keys, self._counter(process)], process, 1)
+
+    def statistics(self, channel: str) -> Command:
+        """The answer is described in ``statistics.lua``."""
+        return self._call(STATISTICS, [self._queue(queue_of(channel)), self._counter(channel)])
 
     def global_statistics(self) -> Command:
-        key = self.stats_prefix + "global"
+        key = f"{self.stats_prefix}global"
         return Command("HMGET", key, "messages_count", "channel_full_count")
 
-    def flush(self) -> Steps[None]:
-        """Remove all keys of the layer, some at a time, so that Redis serves others as well."""
-        for prefix in (self.prefix, self.stats_prefix):
-            pattern = "".join("\\" + c if c in "\\*?[]" else c for c in prefix) + "*"
-            cursor: bytes | None = None
-            while cursor != b"0":
-                scan = Command("SCAN", cursor or 0, "MATCH", pattern, "COUNT", SCAN_COUNT)
-                cursor, keys = yield scan
-                if keys:
-                    yield Command("UNLINK", *keys)
+    def mark_flush(self) -> Command:
+        keys = [self._alive(), self._flush_mark()]
+        return self._call(MARK_FLUSH, keys, milliseconds(FLUSH_MARK_SECONDS))
 
-    def _lifetimes(self) -> tuple[int, int]:
-        return milliseconds(self.expiry), milliseconds(LINGER_SECONDS)
+    def scan(self, prefix: str, cursor: bytes) -> Command:
+        """The answer is the next cursor (b"0" at the end), and keys that start with ``prefix``."""
+        pattern = "".join("\\" + c if c in "\\*?[]" else c for c in prefix) + "*"
+        return Command("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_AT_ONCE)
 
-    def _group(self, script: Script, group: str, *arguments: Argument) -> Call:
-        return self._call(script, [f"{self.prefix}group:{group}"], group, *arguments)
+    def is_flush_mark(self, key: bytes) -> bool:
+        return key == self._flush_mark().encode()
 
-    def _call(self, script: Script, keys: list[str], *arguments: Argument) -> Call:
-        return Call(script, keys, [self.prefix, self.stats_prefix, *arguments])
+    def _queue(self, owner: str) -> str:
+        return self.prefix + owner
+
+    def _joined(self, owner: str) -> str:
+        return f"{self.prefix}joined:{owner}"
+
+    def _journal(self, owner: str) -> str:
+        return f"{self.prefix}journal:{owner}"
+
+    def _sockets(self, group: str, owner: str) -> str:
+        return f"{self.prefix}sockets:{group}:{owner}"
+
+    def _group(self, group: str) -> str:
+        return f"{self.prefix}group:{group}"
+
+    def _alive(self) -> str:
+        return f"{self.prefix}alive:"
+
+    def _flush_mark(self) -> str:
+        return f"{self.prefix}flushed:"
+
+    def _bell(self, name: str) -> str:
+        return f"{self.prefix}bell:{name}"
+
+    def _counter(self, channel: str) -> str:
+        return f"{self.stats_prefix}channel:{statistics_name(channel)}"
+
+    def _membership(self, group: str, owner: str) -> list[str]:
+        return [self._joined(owner), self._sockets(group, owner), self._journal(owner)]
+
+    def _call(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Command:
+        return Command("EVALSHA", script.digest, len(keys), *keys, *arguments, script=script)
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """``items`` in parts of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def pairs(flat: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The members of a sorted set and their scores, out of the list that the server sends."""
+    iterator = iter(flat)
+    return zip(iterator, iterator, strict=True)

@@ -1,41 +1,38 @@
 -- What all scripts share: it stands before each of them.
 --
--- Keys (P is the layer's prefix, S the prefix of its statistics). Names of channels and groups
--- have no ":", so a queue's key is never mistaken for another one. An "owner" is who reads a
--- queue: a process ("websocket.send.PROCESS!"), or a normal or single-reader channel.
+-- Keys. P is the layer's prefix, S the prefix of its statistics; on a Redis Cluster both end in
+-- the hash tag of a shard, so that a shard is in one slot. Names of channels and groups have no
+-- ":", so that no key is mistaken for another one. An "owner" is who reads a queue: a process
+-- ("websocket.send.PROCESS!"), or a normal or single-reader channel. All of an owner's keys are
+-- in the shard of the owner, those of a group in the shard of the group.
 --
---   P<owner>                  list   a queue of entries
---   P group:<group>           zset   the owners of a group's members, by when they lapse
---   P group:<group>:<process> zset   what follows the "!" of a process's members, likewise
---   P group:<group>:limits    hash   capacities of owners that have not the default one
---   P joined:<owner>          zset   the groups of an owner, by when it lapses there
---   P alive:                  zset   announced processes, by when they count as dead
---   S channel:<counted name>  hash   messages_count, channel_full_count
---   S global                  hash   the same, of all channels
+--   P<owner>                   list    a queue of entries
+--   P joined:<owner>           zset    the groups of an owner, by when it lapses there
+--   P sockets:<group>:<owner>  zset    what follows the "!" of a process's members, likewise
+--   P journal:<owner>          stream  how the members of a process changed, of late
+--   P alive:                   zset    announced processes, by when they count as dead
+--   P group:<group>            zset    where a group may have members: owners, by when they lapse
+--   P bell:<random>            list    wakes a receiver that waits on several shards
+--   S channel:<counted name>   hash    messages_count, channel_full_count
+--   S global                   hash    the same, of all channels
+--
+-- The group only tells where to look; who belongs to it is what the owner's keys say. A process
+-- keeps its members in its memory too, by reading its journal: so a group's message is one entry
+-- that names the group and the place in the journal, whatever the number of members.
 --
 -- An entry is one byte of wire version, the time it expires (milliseconds, decimal, by this
--- server's clock), a space, its targets (what follows the "!", separated by spaces; nothing
--- for other channels), a newline, and the message.
+-- server's clock), a space, its target, a newline, and the message. The target is what follows
+-- the "!", or "@<group> <place in the journal>", or nothing.
 --
--- Every script has P and S as its first arguments. Times are in milliseconds. No key is ever
--- left without an expiry.
+-- A record of the journal has one field, "c": kind, group, socket, when it lapses, separated by
+-- spaces. The kinds: "+" joined, "=" was a member and stays one for longer, "-" left.
+--
+-- All keys are declared, times are in milliseconds, and no key is ever without an expiry.
 
-local P, S = ARGV[1], ARGV[2]
 local STATISTICS_LIFETIME = 86400 * 1000
-local BURIALS_AT_ONCE = 10
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-
-local function queue_key(owner) return P .. owner end
-local function group_key(group) return P .. 'group:' .. group end
-local function sockets_key(group, process) return P .. 'group:' .. group .. ':' .. process end
-local function limits_key(group) return P .. 'group:' .. group .. ':limits' end
-local function joined_key(owner) return P .. 'joined:' .. owner end
-local function alive_key() return P .. 'alive:' end
-local function counter_key(owner) return S .. 'channel:' .. string.match(owner, '^[^?]*%??') end
-
-local function is_process(owner) return string.sub(owner, -1) == '!' end
 
 -- Let a key live for so long at least.
 local function keep(key, lifetime)
@@ -44,112 +41,51 @@ local function keep(key, lifetime)
     end
 end
 
-local function count(owner, field)
-    for _, key in ipairs({counter_key(owner), S .. 'global'}) do
-        redis.call('HINCRBY', key, field, 1)
-        redis.call('PEXPIRE', key, STATISTICS_LIFETIME)
-    end
-end
-
 local function expiry_of(entry)
     return tonumber(string.match(entry, '^.(%d+) ')) or math.huge
 end
 
 -- Drop what has expired at the front of a queue; true if there was anything.
-local function drop_expired(key)
+local function drop_expired(queue)
     local dropped = false
-    local head = redis.call('LINDEX', key, 0)
+    local head = redis.call('LINDEX', queue, 0)
     while head and expiry_of(head) <= now do
-        redis.call('LPOP', key)
+        redis.call('LPOP', queue)
         dropped = true
-        head = redis.call('LINDEX', key, 0)
+        head = redis.call('LINDEX', queue, 0)
     end
     return dropped
 end
 
-local function leave(group, owner)
-    redis.call('ZREM', group_key(group), owner)
-    redis.call('HDEL', limits_key(group), owner)
-    redis.call('ZREM', joined_key(owner), group)
-    if is_process(owner) then
-        redis.call('UNLINK', sockets_key(group, owner))
-    end
+-- The owner of a queue: what its key has in place of the "alive:" of the key given first.
+local function owner_of(alive, queue)
+    return string.sub(queue, #alive - 5)
 end
 
-local function leave_all(owner)
-    for _, group in ipairs(redis.call('ZRANGE', joined_key(owner), 0, -1)) do
-        leave(group, owner)
+-- True when an owner belongs to a group. Those who are known to be dead do not, and who has let
+-- a message expire has left all its groups.
+local function is_member(alive, queue, joined, group)
+    local lapses = redis.call('ZSCORE', joined, group)
+    if not lapses or tonumber(lapses) <= now then
+        return false
     end
+    local alive_until = redis.call('ZSCORE', alive, owner_of(alive, queue))
+    if alive_until and tonumber(alive_until) <= now then
+        return false
+    end
+    local head = redis.call('LINDEX', queue, 0)
+    if head and expiry_of(head) <= now then
+        redis.call('UNLINK', joined)
+        return false
+    end
+    return true
 end
 
--- Remove everything that belongs to a dead process.
-local function bury(process)
-    leave_all(process)
-    redis.call('UNLINK', queue_key(process), counter_key(process))
-    redis.call('ZREM', alive_key(), process)
-end
-
--- True when nobody reads for this owner: it is then no member of any group any more.
-local function is_gone(owner)
-    if is_process(owner) then
-        local alive_until = redis.call('ZSCORE', alive_key(), owner)
-        if alive_until and tonumber(alive_until) <= now then
-            bury(owner)
-            return true
-        end
-    end
-    if drop_expired(queue_key(owner)) then
-        leave_all(owner)
-        return true
-    end
-    return false
-end
-
--- The sockets of a process in a group that have not lapsed.
-local function sockets_of(group, process)
-    local key = sockets_key(group, process)
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-    return redis.call('ZRANGE', key, 0, -1)
-end
-
--- A group's members: pairs of an owner and its sockets.
-local function members_of(group)
-    local members = {}
-    for _, owner in ipairs(redis.call('ZRANGEBYSCORE', group_key(group), '-inf', now)) do
-        leave(group, owner)
-    end
-    for _, owner in ipairs(redis.call('ZRANGE', group_key(group), 0, -1)) do
-        if not is_gone(owner) then
-            local sockets = is_process(owner) and sockets_of(group, owner) or {}
-            if is_process(owner) and #sockets == 0 then
-                leave(group, owner)
-            else
-                members[#members + 1] = {owner, sockets}
-            end
-        end
-    end
-    return members
-end
-
--- Queue a message: -1, or how deep the queue is when that is its limit. The queue of a group's
--- member outlives its messages for a while, as evidence that nobody read them.
-local function push(owner, targets, message, expiry, linger, limit)
-    local key = queue_key(owner)
-    local depth = redis.call('LLEN', key)
-    if depth >= limit then
-        if drop_expired(key) then
-            leave_all(owner)
-            depth = redis.call('LLEN', key)
-        end
-        if depth >= limit then
-            count(owner, 'channel_full_count')
-            return depth
-        end
-    end
-    local header = string.format('%.0f %s\n', now + expiry, targets)
-    redis.call('RPUSH', key, string.sub(message, 1, 1) .. header .. string.sub(message, 2))
-    local is_member = redis.call('EXISTS', joined_key(owner)) == 1
-    keep(key, is_member and expiry + linger or expiry)
-    count(owner, 'messages_count')
-    return -1
+-- Write down how the members of a process changed.
+local function record(journal, retention, kind, group, socket, lapses)
+    redis.call(
+        'XADD', journal, 'MINID', '~', string.format('%.0f', now - retention), '*',
+        'c', string.format('%s %s %s %.0f', kind, group, socket, lapses)
+    )
+    redis.call('PEXPIRE', journal, retention)
 end

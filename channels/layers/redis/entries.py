@@ -11,17 +11,10 @@ from typing import NamedTuple
 from .. import codec
 
 
-class Delivery(NamedTuple):
-    """An encoded message for one channel; ``deadline`` by the monotonic clock."""
-
-    deadline: float
-    channel: str
-    message: bytes
-
-
 class Entry(NamedTuple):
-    """One place in the queue of ``owner``, as Redis holds it; see ``common.lua``."""
+    """One place in the queue of ``owner`` in a shard, as Redis holds it; see ``common.lua``."""
 
+    shard: int
     owner: str
     data: bytes
 
@@ -30,16 +23,24 @@ class Entry(NamedTuple):
         codec.check_version(self.data)
         return float(self.data[1 : self.data.index(b" ")])
 
-    def deliveries(self, deadline: float) -> list[Delivery]:
-        """What the entry holds: one delivery for each of its targets."""
-        space, newline = self.data.index(b" "), self.data.index(b"\n")
-        targets = self.data[space + 1 : newline].decode().split(" ")
-        message = self.data[:1] + self.data[newline + 1 :]
-        return [Delivery(deadline, self.owner + target, message) for target in targets]
+    def target(self) -> str:
+        """Whom it is for: see ``common.lua``."""
+        return self.data[self.data.index(b" ") + 1 : self.data.index(b"\n")].decode()
+
+    def message(self) -> bytes:
+        return self.data[:1] + self.data[self.data.index(b"\n") + 1 :]
+
+
+class Delivery(NamedTuple):
+    """An encoded message for some channels; ``deadline`` by the monotonic clock."""
+
+    deadline: float
+    channels: list[str]
+    message: bytes
 
 
 class Buffer:
-    """Deliveries of entries with several targets, which are handed out one by one."""
+    """What was taken from queues and is still to be handed out, in its order."""
 
     def __init__(self) -> None:
         self.clear()
@@ -47,29 +48,30 @@ class Buffer:
     def clear(self) -> None:
         """Forget everything; with a lock of its own, as a fork may have copied a held one."""
         self._lock = threading.Lock()
-        self._deliveries: dict[str, deque[Delivery]] = {}
+        self._waiting: dict[str, deque[Entry | Delivery]] = {}
 
-    def put(self, owner: str, deliveries: Iterable[Delivery]) -> None:
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Add entries behind what waits for their owners."""
         with self._lock:
-            self._deliveries.setdefault(owner, deque()).extend(deliveries)
+            for entry in entries:
+                self._waiting.setdefault(entry.owner, deque()).append(entry)
 
-    def take(self, owners: Iterable[str]) -> Delivery | None:
-        """The next delivery for one of ``owners`` that has not expired."""
-        if not self._deliveries:
+    def put_back(self, owner: str, item: Entry | Delivery) -> None:
+        """Add what was taken last, in front of what waits."""
+        with self._lock:
+            self._waiting.setdefault(owner, deque()).appendleft(item)
+
+    def take(self, owners: Iterable[str]) -> tuple[str, Entry | Delivery] | None:
+        """The next one for any of ``owners``, and whose it is, unless it has expired."""
+        if not self._waiting:
             return None
         with self._lock:
             for owner in owners:
-                if delivery := self._take_from(owner):
-                    return delivery
-        return None
-
-    def _take_from(self, owner: str) -> Delivery | None:
-        now = time.monotonic()
-        deliveries = self._deliveries.get(owner, deque())
-        while deliveries:
-            delivery = deliveries.popleft()
-            if not deliveries:
-                del self._deliveries[owner]
-            if delivery.deadline > now:
-                return delivery
+                waiting = self._waiting.get(owner)
+                while waiting:
+                    item = waiting.popleft()
+                    if not waiting:
+                        del self._waiting[owner]
+                    if isinstance(item, Entry) or item.deadline > time.monotonic():
+                        return owner, item
         return None

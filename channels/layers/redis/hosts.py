@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,13 +34,24 @@ SCHEMES = ("redis://", "rediss://", "unix://")
 HostSpec = str | tuple[str, int] | Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Host:
     """One server: its URL or its keywords for redis-py, and the keywords for every server."""
 
     url: str | None
     keywords: dict[str, Any]
     shared: dict[str, Any]
+
+    @functools.cached_property
+    def address(self) -> str:
+        """Which server it is, for people to read: never with a password."""
+        return address_of(self.make_pool())
+
+    @functools.cached_property
+    def block_seconds(self) -> float:
+        """How long to wait on the server: less than redis-py waits for an answer."""
+        timeout = self.make_pool().connection_kwargs.get("socket_timeout")
+        return BLOCK_SECONDS if timeout is None else min(BLOCK_SECONDS, timeout / 2)
 
     # The types of redis-py's pools differ from release to release.
 
@@ -123,12 +135,6 @@ def address_of(pool: Any) -> str:
     if "path" in options:
         return f"unix://{options['path']}"
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-
-
-def block_seconds(pool: Any) -> float:
-    """How long to wait on the server: less than redis-py waits for an answer."""
-    timeout = pool.connection_kwargs.get("socket_timeout")
-    return BLOCK_SECONDS if timeout is None else min(BLOCK_SECONDS, timeout / 2)
 
 
 def get_connection_arguments() -> tuple[str, ...]:

@@ -1,33 +1,43 @@
-"""The channel layer on one Redis server."""
+"""The channel layer on Redis servers."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...types import Content, Received
+from ...types import Content, Received, Sending
 from .. import codec
 from ..base import BaseChannelLayer, CapacityPatterns
 from ..encryption import Cipher
-from .commands import Commands, split
-from .hosts import Host, HostSpec, parse_hosts
-from .receiver import Receiver
-from .server import Server
+from .commands import Commands
+from .driver import Driver, FixedLocation, Location, LoopDriver, Steps
+from .entries import Entry
+from .groups import Groups
+from .hosts import HostSpec, parse_hosts
+from .loops import Loops
+from .overview import Overview
+from .pops import Pop
+from .receiver import NOTHING, Receiver, Taken
+from .sender import Encoded, Outcome, Sender
+from .shards import Shard, Shards
 
 #: All layers of this process, for the moment after a fork.
 layers: weakref.WeakSet[RedisChannelLayer] = weakref.WeakSet()
 
 
 class RedisChannelLayer(BaseChannelLayer):
-    """A layer that all processes share which use the same Redis server and ``prefix``.
+    """A layer that all processes share which use the same Redis servers and ``prefix``.
 
     Takes the arguments of ``BaseChannelLayer``, and:
 
     ``hosts``
-        A list with the server: a URL (``redis://``, ``rediss://``, ``unix://``), a ``(host,
-        port)`` pair, or a dict of redis-py's keywords. ``None``: localhost, port 6379.
+        A list of servers: URLs (``redis://``, ``rediss://``, ``unix://``), ``(host, port)``
+        pairs, or dicts of redis-py's keywords. ``None``: localhost, port 6379. Several servers
+        are shards, which must be listed in the same order everywhere.
     ``prefix``, ``stats_prefix``
         How the names of all keys start: those of messages and groups, and of statistics.
     ``symmetric_encryption_keys``
@@ -35,11 +45,11 @@ class RedisChannelLayer(BaseChannelLayer):
         Needs the extra ``crypto``.
     ``connection_kwargs``
         Keywords of redis-py for every connection. ``max_connections`` (100) bounds two pools
-        of connections, one of them for blocking receives alone.
+        of connections to each server, one of them for blocking receives alone.
 
-    A configuration that cannot work is a ``ValueError``. When Redis is away, everything but a
-    blocking receive raises ``ChannelLayerUnavailable``; no command is ever sent twice. Safe
-    with threads, event loops and forks.
+    A configuration that cannot work is a ``ValueError``. When a server is away that is needed,
+    everything but a blocking receive raises ``ChannelLayerUnavailable``; what may have arrived
+    is never sent again. Safe with threads, event loops and forks.
     """
 
     def __init__(
@@ -61,102 +71,143 @@ class RedisChannelLayer(BaseChannelLayer):
         self._cipher = Cipher(keys) if keys else None
         self.prefix = prefix
         self.stats_prefix = stats_prefix
-        self._commands = Commands(prefix, stats_prefix, expiry, group_expiry)
-        self._server = Server(_only_one(parse_hosts(hosts, connection_kwargs)))
-        self._receiver = Receiver(self._server, self._commands, self._decode)
+        places = self._place_shards(hosts, connection_kwargs)
+        commands = [
+            Commands(prefix + tag, stats_prefix + tag, expiry, group_expiry) for _, tag in places
+        ]
+        locations = [location for location, _ in places]
+        self._shards = Shards([Shard(*both) for both in zip(commands, locations, strict=True)])
+        self._sender = Sender(self._shards, self.get_capacity, self.channel_full)
+        self._receiver = Receiver(self._shards, self._block_seconds, self._decode)
+        self._groups = Groups(self._shards, self._receiver.processes)
+        self._overview = Overview(self._shards, expiry)
+        self._driver = Driver(locations)
+        self._loops = Loops(lambda: LoopDriver(locations), self._pop, self._give_back)
         layers.add(self)
 
+    def _place_shards(
+        self, hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any] | None
+    ) -> list[tuple[Location, str]]:
+        """Where each shard is, and what its keys have behind the prefix."""
+        parsed = parse_hosts(hosts, connection_kwargs)
+        self._block_seconds = min(host.block_seconds for host in parsed)
+        self._addresses = [host.address for host in parsed]
+        return [(FixedLocation(host), "") for host in parsed]
+
     def __repr__(self) -> str:
-        return f"<RedisChannelLayer at {self._server.address}, prefix {self.prefix!r}>"
+        where = ", ".join(self._addresses)
+        return f"<{type(self).__name__} at {where}, prefix {self.prefix!r}>"
 
     def send(self, channel: str, message: Content) -> None:
         self.check_channel(channel)
-        call = self._commands.send(channel, self.encode(message), self.get_capacity(channel))
-        self._check_depth(channel, self._server.run(call))
+        self._driver.drive(self._sender.send(channel, self.encode(message)))
 
     async def send_async(self, channel: str, message: Content) -> None:
         self.check_channel(channel)
-        call = self._commands.send(channel, self.encode(message), self.get_capacity(channel))
-        self._check_depth(channel, await self._receiver.in_loop().server.run(call))
+        steps = self._sender.send(channel, self.encode(message))
+        await self._loops.running().driver.drive(steps)
+
+    def send_many(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        return self._driver.drive(self._send_many(sendings))
+
+    async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        return await self._loops.running().driver.drive(self._send_many(sendings))
+
+    def turn(
+        self, sendings: Sequence[Sending], channels: Iterable[str]
+    ) -> tuple[list[Exception | None], Received]:
+        names = self.check_receive_channels(channels)
+        outcomes, received = self._driver.drive(self._turn(sendings, names))
+        if received is None:
+            time.sleep(self._receiver.pause(names))
+        return outcomes, received or NOTHING
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
         names = self.check_receive_channels(channels)
         if not names:
-            return None, None
-        return self._receiver.wait(names) if block else self._receiver.look(names)
+            return NOTHING
+        if not block:
+            return self._driver.drive(self._receiver.look(names))
+        return self.turn((), names)[1]
 
     async def receive_async(self, channels: Iterable[str]) -> Received:
         names = self.check_receive_channels(channels)
+        in_loop = self._loops.running()
+        await asyncio.sleep(0)  # so that a large buffer does not hold up the loop
         if not names:
-            return None, None
-        return await self._receiver.wait_async(names)
+            return NOTHING
+        received = await in_loop.driver.drive(self._receiver.hand_out(names))
+        if received[0] is None:
+            self._receiver.buffer.put(await in_loop.pops.take(names))
+            received = await in_loop.driver.drive(self._receiver.hand_out(names))
+        return received
+
+    async def receive_batch_async(
+        self, channels: Iterable[str]
+    ) -> list[tuple[list[str], Content]]:
+        names = self.check_receive_channels(channels)
+        in_loop = self._loops.running()
+        await asyncio.sleep(0)
+        if not names:
+            return []
+        batch = await in_loop.driver.drive(self._receiver.hand_out_all(names))
+        if not batch:
+            self._receiver.buffer.put(await in_loop.pops.take(names, batch=True))
+            batch = await in_loop.driver.drive(self._receiver.hand_out_all(names))
+        return batch
 
     def group_add(self, group: str, channel: str) -> None:
         self.check_group(group)
         self.check_channel(channel)
-        capacity = self.get_capacity(channel)
-        limit = None if capacity == self.capacity else capacity
-        self._server.run(self._commands.group_add(group, channel, limit))
+        self._driver.drive(self._groups.add(group, channel))
 
     def group_discard(self, group: str, channel: str) -> None:
         self.check_group(group)
         self.check_channel(channel)
-        self._server.run(self._commands.group_discard(group, channel))
+        self._driver.drive(self._groups.discard(group, channel))
 
     def group_channels(self, group: str) -> list[str]:
         self.check_group(group)
-        names = self._server.run(self._commands.group_channels(group))
-        return [name.decode() for name in names]
+        return self._driver.drive(self._groups.channels(group))
 
     def group_refresh(self, channels: Iterable[str]) -> None:
-        sockets: dict[str, list[str]] = {}
-        for channel in channels:
-            self.check_channel(channel)
-            owner, socket = split(channel)
-            sockets.setdefault(owner, []).append(socket)
-        for owner, names in sockets.items():
-            self._server.run(self._commands.group_refresh(owner, names))
+        names = list(channels)
+        for name in names:
+            self.check_channel(name)
+        self._driver.drive(self._groups.refresh(names))
 
     def send_group(self, group: str, message: Content) -> None:
-        self.check_group(group)
-        call = self._commands.send_group(group, self.encode(message), self.capacity)
-        self._server.run(call)
+        [outcome] = self.send_many([Sending(group, message, to_group=True)])
+        if outcome:
+            raise outcome
 
     def flush(self) -> None:
         self._receiver.forget()
-        self._server.drive(self._commands.flush())
+        self._driver.drive(self._overview.flush())
 
     def global_statistics(self) -> dict[str, int]:
-        sent, refused = self._server.execute(self._commands.global_statistics())
-        return {"messages_count": int(sent or 0), "channel_full_count": int(refused or 0)}
+        return self._driver.drive(self._overview.global_statistics())
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
-        call = self._commands.statistics(channel)
-        sent, refused, pending, expires_in = self._server.run(call)
-        age = self.expiry - float(expires_in) / 1000 if expires_in else 0
-        return {
-            "messages_count": sent,
-            "messages_pending": pending,
-            "messages_max_age": max(age, 0),
-            "channel_full_count": refused,
-        }
+        return self._driver.drive(self._overview.channel_statistics(channel))
 
     def close(self) -> None:
         """Close the connections of threads, and ask event loops that run to close theirs.
 
         In an event loop, ``await close_async()`` is better, as it also waits.
         """
-        self._server.close()
-        self._receiver.close_loops()
+        self._driver.close()
+        self._loops.close_all()
 
     async def close_async(self) -> None:
         """Close the connections of threads and of the running event loop."""
-        self._server.close()
-        await self._receiver.close_loop()
+        self._driver.close()
+        await self._loops.running().close()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""
         self._receiver.forget()
+        self._loops.unlock()
 
     def encode(self, message: Content) -> bytes:
         """The same as in other layers, encrypted if there are keys."""
@@ -166,18 +217,49 @@ class RedisChannelLayer(BaseChannelLayer):
     def _decode(self, data: bytes) -> Content:
         return codec.decode(self._cipher.decrypt(data) if self._cipher else data)
 
-    def _check_depth(self, channel: str, depth: int) -> None:
-        if depth >= 0:
-            raise self.channel_full(channel, depth)
+    def _encode(self, sending: Sending) -> Encoded | Exception:
+        check = self.check_group if sending.to_group else self.check_channel
+        try:
+            check(sending.name)
+            return Encoded(sending.name, self.encode(sending.message), sending.to_group)
+        except Exception as error:
+            return error
 
+    def _send_many(self, sendings: Sequence[Sending]) -> Steps[list[Outcome]]:
+        messages = [self._encode(sending) for sending in sendings]
+        batch = yield from self._sender.gather(messages)
+        return (yield from self._sender.finish(batch))
 
-def _only_one(hosts: list[Host]) -> Host:
-    if len(hosts) > 1:
-        raise ValueError(
-            f"hosts names {len(hosts)} servers, but this release of channels cannot spread "
-            "messages over several yet: name one."
-        )
-    return hosts[0]
+    def _turn(
+        self, sendings: Sequence[Sending], names: list[str]
+    ) -> Steps[tuple[list[Outcome], Received | None]]:
+        """``send_many``, and a wait in the same write if possible; ``None`` if that failed."""
+        batch = yield from self._sender.gather([self._encode(sending) for sending in sendings])
+        while not batch.is_last_round():
+            batch.note((yield batch.next_round()))
+        received = yield from self._receiver.hand_out(names)
+        taken = Taken([], [])
+        if names and received[0] is None:
+            taken = yield from self._receiver.wait(names, batch.next_round())
+            batch.note(taken.answers)
+            self._receiver.buffer.put(taken.entries)
+        outcomes = yield from self._sender.finish(batch)
+        if received[0] is None:
+            received = yield from self._receiver.hand_out(names)
+        return outcomes, None if taken.failure and received[0] is None else received
+
+    def _pop(self, driver: LoopDriver) -> Pop:
+        async def pop(names: list[str], batch: bool) -> list[Entry]:
+            """What a wait brings, pauses while Redis is away included."""
+            taken = await driver.drive(self._receiver.wait(names, batch=batch))
+            if taken.failure:
+                await asyncio.sleep(self._receiver.pause(names))
+            return taken.entries
+
+        return pop
+
+    def _give_back(self, entries: list[Entry]) -> None:
+        self._driver.drive(self._receiver.give_back(entries))
 
 
 def _after_fork() -> None:

@@ -1,9 +1,10 @@
-"""What receivers do while Redis is away: one line in the log, and growing pauses."""
+"""What receivers do while a server is away: one line in the log, and growing pauses."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from ...exceptions import ChannelLayerUnavailable
 
@@ -14,28 +15,31 @@ FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
 
 
 class Outage:
-    """Whether a server is away, as its receivers see it."""
+    """Whether a shard is away, as its receivers see it."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         self._lock = threading.Lock()
         self._pause = 0.0
+        self._next_try = 0.0
 
     def is_on(self) -> bool:
         return self._pause > 0
 
-    def report(self, error: ChannelLayerUnavailable) -> float:
-        """Note a failure; returns the seconds to wait before the next attempt."""
+    def pause(self) -> float:
+        """Seconds until the next attempt is due."""
+        return max(0.0, self._next_try - time.monotonic()) if self.is_on() else 0.0
+
+    def report(self, error: ChannelLayerUnavailable) -> None:
+        """Note a failure, which puts the next attempt off."""
         with self._lock:
             is_new = not self.is_on()
             self._pause = min(LAST_PAUSE, self._pause * 2 or FIRST_PAUSE)
-            pause = self._pause
+            self._next_try = time.monotonic() + self._pause
         if is_new:
             logger.error("Receiving waits until Redis is back: %s", error)
-        return pause
 
     def end(self) -> None:
         """Note that the server answers."""
@@ -44,4 +48,4 @@ class Outage:
         with self._lock:
             was_on, self._pause = self.is_on(), 0.0
         if was_on:
-            logger.info("Redis at %s is back: receiving goes on.", self._address)
+            logger.info("Redis is back: receiving goes on.")

@@ -12,7 +12,7 @@ from .entries import Entry
 
 logger = logging.getLogger("django.channels")
 
-Pop = Callable[[list[str]], Coroutine[Any, Any, Entry | None]]
+Pop = Callable[[list[str], bool], Coroutine[Any, Any, list[Entry]]]
 
 
 class Pops:
@@ -23,17 +23,17 @@ class Pops:
     the loop is about to end.
     """
 
-    def __init__(self, pop: Pop, give_back: Callable[[Entry], None]) -> None:
+    def __init__(self, pop: Pop, give_back: Callable[[list[Entry]], None]) -> None:
         self._pop = pop
         self._give_back = give_back
-        self._parked: dict[frozenset[str], list[asyncio.Task[Entry | None]]] = {}
+        self._parked: dict[frozenset[str], list[asyncio.Task[list[Entry]]]] = {}
         self._returning: set[asyncio.Future[None]] = set()
 
-    async def take(self, owners: list[str]) -> Entry | None:
+    async def take(self, owners: list[str], batch: bool = False) -> list[Entry]:
         """What a pop of ``owners`` brings; if this is cancelled, no message is lost."""
         queues = frozenset(owners)
         await self._finish_others(queues)
-        task = self._unpark(queues) or asyncio.ensure_future(self._pop(owners))
+        task = self._unpark(queues) or asyncio.ensure_future(self._pop(owners, batch))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -59,11 +59,11 @@ class Pops:
                 busy += tasks
         return busy
 
-    def _unpark(self, queues: frozenset[str]) -> asyncio.Task[Entry | None] | None:
+    def _unpark(self, queues: frozenset[str]) -> asyncio.Task[list[Entry]] | None:
         parked = self._parked.get(queues)
         return parked.pop(0) if parked else None
 
-    def _end_parked(self, queues: frozenset[str], task: asyncio.Task[Entry | None]) -> None:
+    def _end_parked(self, queues: frozenset[str], task: asyncio.Task[list[Entry]]) -> None:
         parked = self._parked.get(queues, [])
         was_parked = task in parked
         if was_parked:
@@ -74,8 +74,8 @@ class Pops:
             return
         if error := task.exception():
             logger.error("A receive that was cancelled failed", exc_info=error)
-        elif entry := task.result():
+        elif entries := task.result():
             loop = asyncio.get_running_loop()
-            returning = loop.run_in_executor(None, self._give_back, entry)
+            returning = loop.run_in_executor(None, self._give_back, entries)
             self._returning.add(returning)
             returning.add_done_callback(self._returning.discard)

@@ -1,220 +1,314 @@
-"""Receiving: taking entries off Redis, and handing out what they hold."""
+"""The receiving side of a layer: taking entries off Redis, and handing out what they hold."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import random
-import threading
+import secrets
 import time
-import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from ...exceptions import ChannelLayerUnavailable
 from ...types import Content, Received
-from .commands import Command, Commands, Steps
+from .commands import is_process
+from .driver import Race, Request, Steps, ask
 from .entries import Buffer, Delivery, Entry
-from .outage import Outage
-from .pops import Pops
-from .server import Clock, LoopServer, Server
+from .processes import Processes
+from .shards import Shards, is_spread
 
 logger = logging.getLogger("django.channels")
 
-#: Seconds between two announcements of a process that receives.
-ANNOUNCE_SECONDS = 10.0
+#: Entries of each of its queues that a process takes at once.
+BATCH = 100
+
+NOTHING: Received = (None, None)
+
+Item = TypeVar("Item")
+
+#: A request, and what takes its answer over and returns the entries in it.
+Along = tuple[Request, Callable[[Any], list[Entry]]]
+
+
+class Taken(NamedTuple):
+    """What a wait came to: the answers to what was said before it, and what it brought."""
+
+    answers: list[Any]
+    entries: list[Entry]
+    failure: ChannelLayerUnavailable | None = None
 
 
 class Receiver:
-    """The receiving side of a layer, for threads and for event loops."""
+    """Says what is to be said to receive messages.
+
+    ``block_seconds`` is how long a wait takes at the most, ``decode`` reads a message.
+    """
 
     def __init__(
-        self, server: Server, commands: Commands, decode: Callable[[bytes], Content]
+        self, shards: Shards, block_seconds: float, decode: Callable[[bytes], Content]
     ) -> None:
-        self._server = server
-        self._commands = commands
+        self._shards = shards
+        self._block_seconds = block_seconds
         self._decode = decode
-        self._clock = Clock()
-        self._outage = Outage(server.address)
-        self._buffer = Buffer()
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, InLoop]
-        self._loops = weakref.WeakKeyDictionary()
-        self._loops_lock = threading.Lock()
-        self._announced: dict[str, float] = {}
+        self.processes = Processes(shards)
+        self.buffer = Buffer()
 
     def forget(self) -> None:
-        """Drop what is known and what is buffered, after a flush or in a forked child.
+        """Drop what is known and what is buffered, after a flush or in a forked child."""
+        self.buffer.clear()
+        self.processes.forget()
+        for number in range(len(self._shards)):
+            self._shards[number].clock.unset()
+            self._shards[number].outage.reset()
 
-        Connections of the parent's event loops are left as they are: closing them would also
-        end the parent's use of them.
-        """
-        self._buffer.clear()
-        self._announced.clear()
-        self._clock.unset()
-        self._outage.reset()
-        self._loops_lock = threading.Lock()
-
-    def look(self, names: list[str]) -> Received:
+    def look(self, names: list[str]) -> Steps[Received]:
         """A message that is there already; raises ``ChannelLayerUnavailable``."""
-        if delivery := self._buffer.take(names):
-            return self._read(delivery)
-        entry = self._server.drive(self._look(names))
-        return self._hand_out(entry) if entry else (None, None)
-
-    def wait(self, names: list[str]) -> Received:
-        """A message, as soon as there is one."""
-        if delivery := self._buffer.take(names):
-            return self._read(delivery)
-        try:
-            entry = self._server.drive(self._pop(names))
-        except ChannelLayerUnavailable as error:
-            time.sleep(self._note_failure(error))
-            return None, None
-        return self._hand_out(entry) if entry else (None, None)
-
-    async def wait_async(self, names: list[str]) -> Received:
-        """The same as ``wait``; if this is cancelled, no message is lost."""
-        await asyncio.sleep(0)  # so that a large buffer does not hold up the loop
-        if delivery := self._buffer.take(names):
-            return self._read(delivery)
-        entry = await self.in_loop().pops.take(names)
-        return self._hand_out(entry) if entry else (None, None)
-
-    def in_loop(self) -> InLoop:
-        """What belongs to the running event loop."""
-        loop = asyncio.get_running_loop()
-        with self._loops_lock:
-            for other in [other for other in self._loops if other.is_closed()]:
-                del self._loops[other]
-            if loop not in self._loops:
-                self._loops[loop] = InLoop(self, self._server.for_loop())
-            return self._loops[loop]
-
-    def close_loops(self) -> None:
-        """Ask the event loops that run to close their connections."""
-        with self._loops_lock:
-            loops = dict(self._loops)
-        for loop, in_loop in loops.items():
-            if loop.is_running():
-                asyncio.run_coroutine_threadsafe(in_loop.close(), loop)
-
-    async def close_loop(self) -> None:
-        """Close the connections of the running event loop."""
-        await self.in_loop().close()
-
-    def drop_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._loops_lock:
-            self._loops.pop(loop, None)
-
-    async def pop_async(self, server: LoopServer, names: list[str]) -> Entry | None:
-        """What ``_pop`` does, pauses while Redis is away included."""
-        try:
-            return await server.drive(self._pop(names))
-        except ChannelLayerUnavailable as error:
-            await asyncio.sleep(self._note_failure(error))
-            return None
-
-    def _prepare(self, names: list[str]) -> Steps[None]:
-        """Announce the processes among ``names`` and learn the server's time, now and then."""
-        now = time.monotonic()
-        for name in names:
-            if name.endswith("!") and self._announced.get(name, float("-inf")) <= now:
-                self._announced[name] = now + ANNOUNCE_SECONDS
-                yield self._commands.announce(name)
-        if not self._clock.is_set():
-            asked_at = time.monotonic()
-            self._clock.set(asked_at, (yield Command("TIME")))
-
-    def _look(self, names: list[str]) -> Steps[Entry | None]:
-        yield from self._prepare(names)
-        found = yield self._commands.receive(_rotated(names))
-        return Entry(found[0].decode(), found[1]) if found else None
-
-    def _pop(self, names: list[str]) -> Steps[Entry | None]:
-        yield from self._prepare(names)
-        end = time.monotonic() + self._server.block_seconds
-        while (seconds := end - time.monotonic()) > 0:
-            found = yield self._commands.block(_rotated(names), seconds)
-            self._outage.end()
-            if found is None:
+        received = yield from self.hand_out(names)
+        failure = None
+        plan = self._shards.to_receive(names)
+        for number in _rotated(list(plan)):
+            if received[0] is not None:
                 break
-            entry = Entry(self._commands.owner_of(found[0]), found[1])
-            if not self._has_expired(entry):
-                return entry
-            if not entry.owner.endswith("!"):
-                yield self._commands.leave_all(entry.owner)
-        return None
+            yield from self._prepare({number: plan[number]})
+            try:
+                self.buffer.put((yield from self._look_at(number, plan[number])))
+                received = yield from self.hand_out(names)
+            except ChannelLayerUnavailable as error:
+                failure = error
+        if failure and received[0] is None:
+            raise failure
+        return received
 
-    def give_back(self, entry: Entry) -> None:
-        """Put an entry back at the front of its queue."""
-        try:
-            self._server.run(self._commands.give_back(entry.owner, entry.data))
-        except ChannelLayerUnavailable:
-            logger.exception("A message for %s of a cancelled receive is lost", entry.owner)
+    def wait(
+        self, names: list[str], said: Sequence[Request] = (), batch: bool = False
+    ) -> Steps[Taken]:
+        """Say ``said``, and wait for entries; for a process's queues ``batch`` takes many."""
+        plan = self._shards.to_receive(names)
+        answers: list[Any] = []
+        if said and (len(plan) > 1 or not self._is_prepared(plan)):
+            answers, said = (yield said), ()
+        if not said:
+            yield from self._prepare(plan)
+        if len(plan) > 1:
+            taken = yield from self._wait_on_several(plan)
+        else:
+            [(number, owners)] = plan.items()
+            taken = yield from self._wait_on_one(number, owners, said, batch)
+        return taken._replace(answers=answers or taken.answers)
 
-    def _note_failure(self, error: ChannelLayerUnavailable) -> float:
-        """Log an outage, once; returns the seconds to pause. Afterwards all is made anew."""
-        self._clock.unset()
-        self._announced.clear()
-        return self._outage.report(error)
+    def hand_out(self, names: list[str]) -> Steps[Received]:
+        """One message of what is in the buffer."""
+        while found := self.buffer.take(names):
+            owner, item = found
+            delivery = yield from self._open(owner, item)
+            if delivery and delivery.channels:
+                channel, *others = delivery.channels
+                if others:
+                    self.buffer.put_back(owner, delivery._replace(channels=others))
+                if (message := self._read(channel, delivery.message)) is not None:
+                    return channel, message
+        return NOTHING
+
+    def hand_out_all(self, names: list[str]) -> Steps[list[tuple[list[str], Content]]]:
+        """Everything that is in the buffer."""
+        batch = []
+        while found := self.buffer.take(names):
+            delivery = yield from self._open(*found)
+            if delivery and delivery.channels:
+                message = self._read(found[0], delivery.message)
+                if message is not None:
+                    batch.append((delivery.channels, message))
+        return batch
+
+    def give_back(self, entries: Sequence[Entry]) -> Steps[None]:
+        """Put entries back at the front of their queues."""
+        queues: dict[tuple[int, str], list[bytes]] = {}
+        for entry in entries:
+            queues.setdefault((entry.shard, entry.owner), []).append(entry.data)
+        answers = yield [
+            Request(number, self._shards[number].commands.give_back(owner, found))
+            for (number, owner), found in queues.items()
+        ]
+        for (_, owner), answer in zip(queues, answers, strict=True):
+            if isinstance(answer, Exception):
+                logger.error(
+                    "A message for %s of a cancelled receive is lost", owner, exc_info=answer
+                )
+
+    def pause(self, names: Iterable[str]) -> float:
+        """Seconds to wait before the next attempt, after all servers of ``names`` failed."""
+        plan = self._shards.to_receive(names)
+        return min(self._shards[number].outage.pause() for number in plan)
+
+    def _is_prepared(self, plan: dict[int, list[str]]) -> bool:
+        return all(
+            self._shards[number].clock.is_set() and not self.processes.due(owners)
+            for number, owners in plan.items()
+        )
+
+    def _prepare(self, plan: dict[int, list[str]]) -> Steps[None]:
+        """Learn the servers' time, and do what is due for the processes, now and then."""
+        for number, owners in plan.items():
+            try:
+                yield from self.processes.know_time(number)
+                for owner in self.processes.due(owners):
+                    yield from self.processes.announce(number, owner)
+            except ChannelLayerUnavailable as error:
+                self._note_failure(number, error)
+
+    def _wait_on_one(
+        self, number: int, owners: list[str], said: Sequence[Request], batch: bool
+    ) -> Steps[Taken]:
+        answers: list[Any] = []
+        end = time.monotonic() + self._block_seconds
+        while (seconds := end - time.monotonic()) > 0 or said:
+            block = self._shards[number].commands.block(_rotated(owners), seconds)
+            along = self._along(number, owners, batch)
+            heard = yield [*said, Request(number, block), *(request for request, _ in along)]
+            found = heard[len(said)]
+            answers += heard[: len(said)]
+            if isinstance(found, ChannelLayerUnavailable):
+                self._note_failure(number, found)
+                return Taken(answers, [], found)
+            self._shards[number].outage.end()
+            entries = yield from self._unexpired([self._popped(number, found)] if found else [])
+            for (_, take_over), answer in zip(along, heard[len(said) + 1 :], strict=True):
+                entries += take_over(answer)
+            if entries or not found:
+                return Taken(answers, entries)
+            said = ()
+        return Taken(answers, [])
+
+    def _along(self, number: int, owners: list[str], batch: bool) -> list[Along]:
+        """What is asked for in the same write as the blocking command, which it follows."""
+        along: list[Along] = []
+        commands = self._shards[number].commands
+        for owner in filter(is_process, owners):
+            if batch:
+                take = partial(self._take_more, number, owner)
+                along.append((Request(number, commands.take(owner, BATCH)), take))
+            read = partial(self._read_journal, owner)
+            along.append((Request(number, self.processes.changes(number, owner)), read))
+        return along
+
+    def _take_more(self, number: int, owner: str, answer: Any) -> list[Entry]:
+        found = [] if answer is None or isinstance(answer, Exception) else answer
+        entries = [Entry(number, owner, data) for data in found]
+        return [entry for entry in entries if not self._has_expired(entry)]
+
+    def _read_journal(self, owner: str, answer: Any) -> list[Entry]:
+        if not isinstance(answer, Exception):
+            self.processes.read(owner, answer)
+        return []
+
+    def _wait_on_several(self, plan: dict[int, list[str]]) -> Steps[Taken]:
+        """Look at each server, then wait on all of them, leaving out those that are away."""
+        end = time.monotonic() + self._block_seconds
+        failure: ChannelLayerUnavailable | None = None
+        while live := [n for n in _rotated(list(plan)) if not self._shards[n].outage.pause()]:
+            for number in live:
+                try:
+                    entries = yield from self._look_at(number, plan[number])
+                except ChannelLayerUnavailable as error:
+                    self._note_failure(number, error)
+                    failure = error
+                    continue
+                self._shards[number].outage.end()
+                if entries:
+                    return Taken([], entries)
+            seconds = end - time.monotonic()
+            live = [number for number in live if not self._shards[number].outage.is_on()]
+            if seconds <= 0 or not live:
+                break
+            entries = yield from self._race({number: plan[number] for number in live}, seconds)
+            if entries:
+                return Taken([], entries)
+        return Taken([], [], None if live else failure)
+
+    def _race(self, plan: dict[int, list[str]], seconds: float) -> Steps[list[Entry]]:
+        """Wait on several servers; what the others bring along with the first goes back."""
+        requests, bells = [], []
+        for number, owners in plan.items():
+            commands, bell = self._shards[number].commands, secrets.token_hex(8)
+            requests.append(Request(number, commands.block(_rotated(owners), seconds, bell)))
+            bells.append([Request(number, command) for command in commands.ring(bell)])
+        found = []
+        for number, answer in zip(plan, (yield Race(requests, bells)), strict=True):
+            if isinstance(answer, ChannelLayerUnavailable):
+                self._note_failure(number, answer)
+            elif answer and not self._shards[number].commands.is_bell(answer[0]):
+                found.append(self._popped(number, answer))
+        entries = yield from self._unexpired(found)
+        surplus = [entry for entry in entries[1:] if is_spread(entry.owner)]
+        if surplus:
+            yield from self.give_back(surplus)
+        return [entry for entry in entries if entry not in surplus]
+
+    def _look_at(self, number: int, owners: list[str]) -> Steps[list[Entry]]:
+        order = _rotated(owners)
+        found = yield from ask(number, self._shards[number].commands.receive(order))
+        return [Entry(number, order[found[0] - 1], found[1])] if found else []
+
+    def _popped(self, number: int, found: list[bytes]) -> Entry:
+        return Entry(number, self._shards[number].commands.owner_of(found[0]), found[1])
+
+    def _unexpired(self, entries: list[Entry]) -> Steps[list[Entry]]:
+        """Who lets a message expire leaves all groups; a process is alive while it reads."""
+        expired = [entry for entry in entries if self._has_expired(entry)]
+        gone = [entry for entry in expired if not is_process(entry.owner)]
+        if gone:
+            yield [
+                Request(number, self._shards[number].commands.end_memberships(owner))
+                for number, owner, _ in gone
+            ]
+        return [entry for entry in entries if entry not in expired]
+
+    def _note_failure(self, number: int, error: ChannelLayerUnavailable) -> None:
+        """Afterwards everything is asked for anew: it may be another server, or an empty one."""
+        self._shards[number].clock.unset()
+        self._shards[number].outage.report(error)
+        self.processes.suspect_loss(number)
 
     def _has_expired(self, entry: Entry) -> bool:
         try:
-            return entry.expires() <= self._clock.now()
+            return entry.expires() <= self._shards[entry.shard].clock.now()
         except ValueError:
             return False
 
-    def _hand_out(self, entry: Entry) -> Received:
-        """The first message of an entry; others are buffered."""
+    def _open(self, owner: str, item: Entry | Delivery) -> Steps[Delivery | None]:
+        """What an entry holds, and for whom; it stays in the buffer if that cannot be told."""
+        if isinstance(item, Delivery):
+            return item
         try:
-            time_left = (entry.expires() - self._clock.now()) / 1000
-            first, *rest = entry.deliveries(time.monotonic() + time_left)
+            clock = self._shards[item.shard].clock
+            deadline = time.monotonic() + (item.expires() - clock.now()) / 1000
+            target = item.target()
+            channels = [owner + target]
+            if target.startswith("@"):
+                group, place = target[1:].split(" ")
+                channels = yield from self.processes.members(item.shard, owner, group, place)
+            return Delivery(deadline, channels, item.message())
         except ValueError as error:
-            return _log_unreadable(entry.owner, error)
-        if rest:
-            self._buffer.put(entry.owner, rest)
-        return self._read(first)
+            _log_unreadable(owner, error)
+            return None
+        except BaseException:
+            self.buffer.put_back(owner, item)
+            raise
 
-    def _read(self, delivery: Delivery) -> Received:
+    def _read(self, channel: str, message: bytes) -> Content | None:
         try:
-            return delivery.channel, self._decode(delivery.message)
+            return self._decode(message)
         except ValueError as error:
-            return _log_unreadable(delivery.channel, error)
+            _log_unreadable(channel, error)
+            return None
 
 
-class InLoop:
-    """What belongs to one event loop: connections, and the pops that run in it.
-
-    All of it goes when the loop ends, as loops close their asynchronous generators then.
-    """
-
-    def __init__(self, receiver: Receiver, server: LoopServer) -> None:
-        self.server = server
-        self.pops = Pops(lambda names: receiver.pop_async(server, names), receiver.give_back)
-        self._end = self._at_end(receiver)
-        # Only a generator that has been started is known to its loop.
-        with contextlib.suppress(StopIteration):
-            self._end.__anext__().__await__().send(None)
-
-    async def close(self) -> None:
-        await self.pops.finish()
-        await self.server.close()
-
-    async def _at_end(self, receiver: Receiver) -> AsyncGenerator[None, None]:
-        loop = asyncio.get_running_loop()
-        try:
-            yield
-        finally:
-            receiver.drop_loop(loop)
-            await self.close()
+def _rotated(items: list[Item]) -> list[Item]:
+    """The same items, from a random one on, so that none is served last for ever."""
+    start = random.randrange(len(items)) if len(items) > 1 else 0
+    return items[start:] + items[:start]
 
 
-def _rotated(names: list[str]) -> list[str]:
-    """The same names, from a random one on, so that none is served last for ever."""
-    start = random.randrange(len(names)) if len(names) > 1 else 0
-    return names[start:] + names[:start]
-
-
-def _log_unreadable(channel: str, error: ValueError) -> Received:
+def _log_unreadable(channel: str, error: ValueError) -> None:
     logger.error("A message to %s is lost, as it cannot be read: %s", channel, error)
-    return None, None

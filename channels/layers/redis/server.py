@@ -4,84 +4,156 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
-from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Call, Command, Result, Steps
-from .hosts import Host, address_of, block_seconds, get_connection_arguments
+from .commands import Command
+from .hosts import Host, address_of, get_connection_arguments
 
 #: What redis-py lets through: UnicodeError when the other side is no Redis.
 FAILURES = (RedisError, OSError, UnicodeError, asyncio.TimeoutError)
 
+#: What a server answers when a command had no effect.
+REFUSALS = (ResponseError, BusyLoadingError)
+
 GET_CONNECTION = get_connection_arguments()
 
 
+class KnownScripts:
+    """Which scripts a server has been told, as far as can be known here."""
+
+    def __init__(self) -> None:
+        self._digests: set[str] = set()
+
+    def teach(self, commands: Sequence[Command]) -> list[Command]:
+        """The same commands, with the text of those scripts that are new to the server."""
+        return [self._teach(command) for command in commands]
+
+    def forget(self) -> None:
+        """After a failure: it may have been a restart."""
+        self._digests.clear()
+
+    def _teach(self, command: Command) -> Command:
+        script = command.script
+        if script is None or script.digest in self._digests:
+            return command
+        self._digests.add(script.digest)
+        return command.by_text()
+
+
 class Server:
-    """One server, over blocking connections; safe with threads, and after a fork."""
+    """One server, over blocking connections; safe with threads, and after a fork.
+
+    Blocking commands have connections of their own, so that they hold up no others.
+    """
 
     def __init__(self, host: Host) -> None:
-        self._host = host
         self._pool = host.make_pool()
         self._blocking_pool = host.make_pool()
+        self._known = KnownScripts()
         self.address = address_of(self._pool)
-        self.block_seconds = block_seconds(self._pool)
 
     def __repr__(self) -> str:
         return f"<Server {self.address}>"
 
-    def for_loop(self) -> LoopServer:
-        """The same server for the running event loop."""
-        return LoopServer(self._host)
-
-    def drive(self, steps: Steps[Result]) -> Result:
-        """Say to the server what ``steps`` asks for; returns what it returns."""
-        answer = None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration as end:
-                return cast(Result, end.value)
-            answer = self.run(step) if isinstance(step, Call) else self.execute(step)
-
-    def run(self, call: Call) -> Any:
-        """The result of a script; raises ``ChannelLayerUnavailable``."""
-        try:
-            return self.execute(call.by_digest())
-        except NoScriptError:
-            return self.execute(call.by_text())
-
-    def execute(self, command: Command) -> Any:
-        """The answer to a command, which is never repeated; raises ``ChannelLayerUnavailable``.
-
-        Blocking commands have connections of their own, so that they hold up no others.
-        """
-        pool = self._blocking_pool if command.blocking else self._pool
-        try:
-            connection = pool.get_connection(*GET_CONNECTION)
-        except FAILURES as error:
-            raise unreachable(self.address, error) from error
-        try:
-            connection.send_command(*command.arguments)
-            return connection.read_response()
-        except NoScriptError:
-            raise
-        except (ResponseError, BusyLoadingError) as error:
-            raise refused(self.address, error) from error
-        except FAILURES as error:
-            connection.disconnect()
-            raise unanswered(self.address, error) from error
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            pool.release(connection)
+    def begin(self, commands: Sequence[Command]) -> Talk:
+        """Say all of it in one write; raises ``ChannelLayerUnavailable`` if nothing was said."""
+        blocking = any(command.blocking for command in commands)
+        return Talk(
+            self._blocking_pool if blocking else self._pool, self.address, commands, self._known
+        )
 
     def close(self) -> None:
         """Close all connections; later commands make new ones."""
         self._pool.disconnect()
         self._blocking_pool.disconnect()
+
+
+class Talk:
+    """Commands that a server was sent together, and whose answers are still to be read."""
+
+    def __init__(
+        self, pool: Any, address: str, commands: Sequence[Command], known: KnownScripts
+    ) -> None:
+        self._pool = pool
+        self._address = address
+        self._expected = len(commands)
+        self._known = known
+        self._failure: ChannelLayerUnavailable | None = None
+        self._connection: Any = None
+        try:
+            self._connection = pool.get_connection(*GET_CONNECTION)
+        except FAILURES as error:
+            known.forget()
+            raise unreachable(address, error) from error
+        self._say(known.teach(commands))
+
+    def _say(self, commands: list[Command]) -> None:
+        connection = self._connection
+        try:
+            if len(commands) == 1:
+                connection.send_command(*commands[0].arguments)
+            else:
+                packed = connection.pack_commands([command.arguments for command in commands])
+                connection.send_packed_command(packed)
+        except FAILURES as error:
+            self._fail(error)
+        except BaseException:
+            self.close()
+            raise
+
+    def can_read(self, seconds: float) -> bool:
+        """Whether the first answer is there, or a failure; waits for it so long."""
+        if self._failure:
+            return True
+        try:
+            return bool(self._connection.can_read(seconds))
+        except FAILURES as error:
+            self._fail(error)
+            return True
+        except BaseException:
+            self.close()
+            raise
+
+    def answers(self) -> list[Any]:
+        """The answers; a refusal, or the failure that ended the talk, stands in their place."""
+        answers: list[Any] = []
+        try:
+            while len(answers) < self._expected:
+                answers.append(self._failure or self._read())
+        except BaseException:
+            self.close()
+            raise
+        self._release()
+        return answers
+
+    def close(self) -> None:
+        """Give the connection up, with the answers that it still owes."""
+        if self._connection:
+            self._connection.disconnect()
+            self._release()
+
+    def _release(self) -> None:
+        self._pool.release(self._connection)
+        self._connection = None
+
+    def _read(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except REFUSALS as error:
+            return error
+        except FAILURES as error:
+            return self._fail(error)
+
+    def _fail(self, error: BaseException) -> ChannelLayerUnavailable:
+        self._connection.disconnect()
+        self._known.forget()
+        self._failure = unanswered(self._address, error)
+        self._failure.__cause__ = error
+        return self._failure
 
 
 class LoopServer:
@@ -90,48 +162,46 @@ class LoopServer:
     def __init__(self, host: Host) -> None:
         self._pool = host.make_async_pool()
         self._blocking_pool = host.make_async_pool()
+        self._known = KnownScripts()
         self.address = address_of(self._pool)
-        self.block_seconds = block_seconds(self._pool)
 
-    async def drive(self, steps: Steps[Result]) -> Result:
-        """Say to the server what ``steps`` asks for; returns what it returns."""
-        answer = None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration as end:
-                return cast(Result, end.value)
-            answer = await (self.run(step) if isinstance(step, Call) else self.execute(step))
-
-    async def run(self, call: Call) -> Any:
-        """The result of a script; raises ``ChannelLayerUnavailable``."""
-        try:
-            return await self.execute(call.by_digest())
-        except NoScriptError:
-            return await self.execute(call.by_text())
-
-    async def execute(self, command: Command) -> Any:
-        """The answer to a command; like ``Server.execute``."""
-        pool = self._blocking_pool if command.blocking else self._pool
+    async def execute(self, commands: Sequence[Command]) -> list[Any]:
+        """Say all of it in one write, and return the answers, like those of ``Talk``."""
+        blocking = any(command.blocking for command in commands)
+        pool = self._blocking_pool if blocking else self._pool
         try:
             connection = await pool.get_connection(*GET_CONNECTION)
         except FAILURES as error:
+            self._known.forget()
             raise unreachable(self.address, error) from error
         try:
-            await connection.send_command(*command.arguments)
-            return await connection.read_response()
-        except NoScriptError:
-            raise
-        except (ResponseError, BusyLoadingError) as error:
-            raise refused(self.address, error) from error
-        except FAILURES as error:
-            await connection.disconnect(nowait=True)
-            raise unanswered(self.address, error) from error
+            return await self._talk(connection, self._known.teach(commands))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         finally:
             await pool.release(connection)
+
+    async def _talk(self, connection: Any, commands: list[Command]) -> list[Any]:
+        answers: list[Any] = []
+        try:
+            packed = connection.pack_commands([command.arguments for command in commands])
+            await connection.send_packed_command(packed)
+            while len(answers) < len(commands):
+                answers.append(await self._read(connection))
+        except FAILURES as error:
+            await connection.disconnect(nowait=True)
+            self._known.forget()
+            failure = unanswered(self.address, error)
+            failure.__cause__ = error
+            answers += [failure] * (len(commands) - len(answers))
+        return answers
+
+    async def _read(self, connection: Any) -> Any:
+        try:
+            return await connection.read_response()
+        except REFUSALS as error:
+            return error
 
     async def close(self) -> None:
         """Close all connections; later commands make new ones."""
@@ -182,9 +252,11 @@ def unanswered(address: str, error: BaseException) -> ChannelLayerUnavailable:
 
 
 def refused(address: str, error: BaseException) -> ChannelLayerUnavailable:
-    return ChannelLayerUnavailable(
+    refusal = ChannelLayerUnavailable(
         f"Redis at {address} refused the command, which had no effect ({_reason(error)})."
     )
+    refusal.__cause__ = error
+    return refusal
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,221 @@
+"""The sending side of a layer: which messages go where, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ...exceptions import ChannelFull, ChannelLayerUnavailable
+from .commands import GONE, SENT, Push, pairs, split
+from .driver import Request, Steps
+from .shards import Shards
+
+#: Messages, and bytes of their bodies, that are pushed by one script call at the most: other
+#: clients of the server are to get their turn in between.
+PUSHES_AT_ONCE = 500
+BYTES_AT_ONCE = 4 * 1024 * 1024
+
+Outcome = Exception | None
+
+
+class Encoded(NamedTuple):
+    """A message that is ready to go to a channel, or with ``to_group`` to a group."""
+
+    name: str
+    body: bytes
+    to_group: bool
+
+
+class Sender:
+    """Says what is to be said to send messages.
+
+    ``capacity_of`` gives the limit of a channel, ``channel_full`` makes the error for one that
+    has so many messages waiting.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        capacity_of: Callable[[str], int],
+        channel_full: Callable[[str, int], ChannelFull],
+    ) -> None:
+        self._shards = shards
+        self._capacity_of = capacity_of
+        self._channel_full = channel_full
+
+    def send(self, channel: str, body: bytes) -> Steps[None]:
+        """Send one message to one channel; raises what ``send`` of the layer raises."""
+        outcome = yield from self._send(channel, body)
+        if outcome:
+            raise outcome
+
+    def _send(self, channel: str, body: bytes) -> Steps[Outcome]:
+        """Try the shards that take the message, as long as it surely has not arrived."""
+        failure: Outcome = None
+        depth = 0
+        for number in self._shards.to_send(split(channel)[0]):
+            push = self._push(number, channel, body)
+            [answer] = yield [Request(number, self._shards[number].commands.push([push]))]
+            if isinstance(answer, ChannelLayerUnavailable):
+                failure = answer
+                if answer.may_have_arrived:
+                    break
+            elif answer[0] == SENT:
+                return None
+            else:
+                depth += answer[0]
+        return failure or self._channel_full(channel, depth)
+
+    def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:
+        """Find out where several messages go; an exception stands for one that cannot go."""
+        groups = dict.fromkeys(
+            message.name
+            for message in messages
+            if isinstance(message, Encoded) and message.to_group
+        )
+        owners: dict[str, Any] = {}
+        if groups:
+            homes = [self._shards.home(group) for group in groups]
+            answers = yield [
+                Request(home, self._shards[home].commands.owners(group))
+                for home, group in zip(homes, groups, strict=True)
+            ]
+            owners = dict(zip(groups, answers, strict=True))
+        return self._sort(messages, owners)
+
+    def _sort(self, messages: Sequence[Encoded | Exception], owners: dict[str, Any]) -> Batch:
+        batch = Batch(self._shards, len(messages))
+        for number, message in enumerate(messages):
+            if isinstance(message, Exception):
+                batch.outcomes[number] = message
+            elif not message.to_group:
+                shard = self._shards.to_send(split(message.name)[0])[0]
+                batch.add(number, shard, self._push(shard, message.name, message.body))
+            elif isinstance(found := owners[message.name], Exception):
+                batch.outcomes[number] = found
+            else:
+                for owner, score in pairs(found):
+                    push = self._push_to_member(message.name, owner.decode(), message.body)
+                    batch.add(number, self._shards.home(push.owner), push)
+                    batch.scores[message.name, push.owner] = score
+        return batch
+
+    def finish(self, batch: Batch) -> Steps[list[Outcome]]:
+        """Do what is left when all of a batch has been said; returns its outcomes."""
+        while requests := batch.next_round():
+            batch.note((yield requests))
+        if len(self._shards) > 1:
+            yield from self._try_other_shards(batch)
+        if batch.gone:
+            yield [
+                Request(home, self._shards[home].commands.strike(*gone, batch.scores[gone]))
+                for gone in batch.gone
+                for home in [self._shards.home(gone[0])]
+            ]
+        return [
+            self._channel_full(outcome.channel, outcome.depth)
+            if isinstance(outcome, Refusal)
+            else outcome
+            for outcome in batch.outcomes
+        ]
+
+    def _try_other_shards(self, batch: Batch) -> Steps[None]:
+        """What one shard of a normal channel did not take may find room in the others."""
+        for number, push in batch.refused():
+            if len(self._shards.to_send(push.owner)) > 1:
+                batch.outcomes[number] = yield from self._send(push.channel, push.body)
+
+    def _push(self, shard: int, channel: str, body: bytes) -> Push:
+        owner, target = split(channel)
+        limit = self._shards.share(owner, self._capacity_of(channel), shard)
+        return Push(channel, owner, target, limit, body)
+
+    def _push_to_member(self, group: str, owner: str, body: bytes) -> Push:
+        limit = self._shards.share(owner, self._capacity_of(owner), self._shards.home(owner))
+        return Push(owner, owner, f"@{group}", limit, body)
+
+
+class Refusal(NamedTuple):
+    """A channel was full."""
+
+    channel: str
+    depth: int
+
+
+class Batch:
+    """Messages on their way to the shards of their owners, in rounds of bounded size."""
+
+    def __init__(self, shards: Shards, size: int) -> None:
+        self.outcomes: list[Any] = [None] * size
+        #: Pairs of a group and an owner that has no member there.
+        self.gone: list[tuple[str, str]] = []
+        #: The scores of owners at groups.
+        self.scores: dict[tuple[str, str], bytes] = {}
+        self._shards = shards
+        self._waiting: dict[int, list[tuple[int, Push]]] = {}
+        self._said: list[list[tuple[int, Push]]] = []
+        self._full: dict[str, int] = {}
+        self._refused: list[tuple[int, Push]] = []
+
+    def add(self, number: int, shard: int, push: Push) -> None:
+        """Send ``push`` to ``shard``, on behalf of the message with this number."""
+        self._waiting.setdefault(shard, []).append((number, push))
+
+    def is_last_round(self) -> bool:
+        return all(_part(waiting) == len(waiting) for waiting in self._waiting.values())
+
+    def next_round(self) -> list[Request]:
+        """What to say next: nothing at the end."""
+        requests, self._said = [], []
+        for shard, waiting in self._waiting.items():
+            part = waiting[: _part(waiting)]
+            del waiting[: len(part)]
+            if part := list(self._still_to_send(part)):
+                pushes = [push for _, push in part]
+                requests.append(Request(shard, self._shards[shard].commands.push(pushes)))
+                self._said.append(part)
+        self._waiting = {shard: waiting for shard, waiting in self._waiting.items() if waiting}
+        return requests or (self.next_round() if self._waiting else [])
+
+    def note(self, answers: Sequence[Any]) -> None:
+        """Take over the answers to what ``next_round`` gave."""
+        for part, answer in zip(self._said, answers, strict=True):
+            results = [answer] * len(part) if isinstance(answer, Exception) else answer
+            for (number, push), result in zip(part, results, strict=True):
+                self._note(number, push, result)
+
+    def refused(self) -> list[tuple[int, Push]]:
+        """What surely was not queued."""
+        return self._refused
+
+    def _still_to_send(self, part: Iterable[tuple[int, Push]]) -> Iterable[tuple[int, Push]]:
+        """What goes to a queue that was full a round ago is refused too, to keep the order."""
+        for number, push in part:
+            if push.owner in self._full:
+                self._note(number, push, self._full[push.owner])
+            else:
+                yield number, push
+
+    def _note(self, number: int, push: Push, result: Any) -> None:
+        is_member = push.target.startswith("@")
+        if isinstance(result, Exception):
+            self.outcomes[number] = self.outcomes[number] or result
+            if not getattr(result, "may_have_arrived", False):
+                self._refused.append((number, push))
+        elif result == GONE:
+            self.gone.append((push.target[1:], push.owner))
+        elif result != SENT:
+            self._full[push.owner] = result
+            if not is_member:
+                self.outcomes[number] = Refusal(push.channel, result)
+                self._refused.append((number, push))
+
+
+def _part(waiting: list[tuple[int, Push]]) -> int:
+    """How many of the pushes that wait go in one call."""
+    size = 0
+    for count, (_, push) in enumerate(waiting[:PUSHES_AT_ONCE]):
+        size += len(push.body)
+        if size > BYTES_AT_ONCE and count:
+            return count
+    return min(len(waiting), PUSHES_AT_ONCE)

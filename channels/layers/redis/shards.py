@@ -1,0 +1,79 @@
+"""Which shard has what."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable, Sequence
+
+from .commands import Commands, is_process
+from .driver import Location
+from .outage import Outage
+from .server import Clock
+
+
+class Shard:
+    """A part of the layer that is on one server, with the server's clock as known here."""
+
+    def __init__(self, commands: Commands, location: Location) -> None:
+        self.commands = commands
+        self.location = location
+        self.clock = Clock()
+        self.outage = Outage()
+
+
+class Shards:
+    """All shards of a layer, in an order that is the same in every process.
+
+    Processes, single-reader channels and groups are each in one shard; the messages of a normal
+    channel are spread over all of them.
+    """
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self._shards = list(shards)
+        self._turns = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def __getitem__(self, number: int) -> Shard:
+        return self._shards[number]
+
+    def home(self, name: str) -> int:
+        """The shard of a group, or of what belongs to one owner.
+
+        All queues of one process, such as "http.response.P!" and "websocket.send.P!", are in one
+        shard, so that it waits on one server only.
+        """
+        if len(self._shards) == 1:
+            return 0
+        key = name[:-1].rpartition(".")[2] if is_process(name) else name
+        return zlib.crc32(key.encode()) % len(self._shards)
+
+    def to_send(self, owner: str) -> list[int]:
+        """The shards that take messages for ``owner``, in the order to try them."""
+        if not is_spread(owner):
+            return [self.home(owner)]
+        start = next(self._turns) % len(self._shards)
+        return list(itertools.chain(range(start, len(self._shards)), range(start)))
+
+    def to_receive(self, owners: Iterable[str]) -> dict[int, list[str]]:
+        """For each shard that has messages for any of ``owners``, which of them."""
+        found: dict[int, list[str]] = {}
+        for owner in owners:
+            numbers = range(len(self._shards)) if is_spread(owner) else [self.home(owner)]
+            for number in numbers:
+                found.setdefault(number, []).append(owner)
+        return found
+
+    def share(self, owner: str, capacity: int, number: int) -> int:
+        """How many of the ``capacity`` messages of ``owner`` a shard takes."""
+        if not is_spread(owner):
+            return capacity
+        quotient, remainder = divmod(capacity, len(self._shards))
+        return quotient + (number < remainder)
+
+
+def is_spread(owner: str) -> bool:
+    """Whether ``owner`` is a normal channel, which any reader may read."""
+    return not is_process(owner) and "?" not in owner
