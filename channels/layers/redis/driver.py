@@ -236,7 +236,8 @@ class Driver:
         """The answers, in the order of the requests."""
         errands = Errands(self.locations, requests)
         while errands.are_open():
-            time.sleep(errands.pause)
+            if errands.pause:
+                time.sleep(errands.pause)
             self._place(errands)
             groups = errands.by_host()
             talks = [self._begin(errands, host, group) for host, group in groups.items()]
