@@ -8,7 +8,7 @@ from .asgi import DEFAULT_CHANNEL_LAYER, channel_layers
 from .layers.base import BaseChannelLayer
 from .layers.codec import decode, encode
 from .pending import Sender, pending_message_store
-from .types import Content
+from .types import Content, Sending
 
 
 class Destination:
@@ -37,6 +37,12 @@ class Destination:
     def channel_layer(self, channel_layer: Any) -> None:
         self._channel_layer = channel_layer
 
+    def _settled_layer(self) -> Any:
+        """The layer, once all that was sent to it in this thread before has gone out."""
+        layer = self.channel_layer
+        pending_message_store.send_delayed(layer)
+        return layer
+
     def __str__(self) -> str:
         return self.name
 
@@ -60,10 +66,14 @@ class Channel(Destination):
         """
         check_content(self, content)
         if immediately or not pending_message_store.active:
-            self.channel_layer.send(self.name, content)
+            self._settled_layer().send(self.name, content)
         else:
             BaseChannelLayer.check_channel(self.name)
             hold(self, content)
+
+    def sending(self, content: Content) -> Sending:
+        """What a layer is given to send ``content`` together with others."""
+        return Sending(self.name, content)
 
 
 class Group(Destination):
@@ -75,15 +85,15 @@ class Group(Destination):
 
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, at once; again is harmless and renews the membership."""
-        self.channel_layer.group_add(self.name, name_of(channel))
+        self._settled_layer().group_add(self.name, name_of(channel))
 
     def discard(self, channel: Channel | str) -> None:
         """End the membership of ``channel``, at once; harmless when it is no member."""
-        self.channel_layer.group_discard(self.name, name_of(channel))
+        self._settled_layer().group_discard(self.name, name_of(channel))
 
     def channels(self) -> list[str]:
         """The names of the members."""
-        return list(self.channel_layer.group_channels(self.name))
+        return list(self._settled_layer().group_channels(self.name))
 
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send ``content``, a dict, to every member; members whose channels are full miss it.
@@ -93,10 +103,14 @@ class Group(Destination):
         """
         check_content(self, content)
         if immediately or not pending_message_store.active:
-            self.channel_layer.send_group(self.name, content)
+            self._settled_layer().send_group(self.name, content)
         else:
             BaseChannelLayer.check_group(self.name)
             hold(self, content)
+
+    def sending(self, content: Content) -> Sending:
+        """What a layer is given to send ``content`` together with others."""
+        return Sending(self.name, content, to_group=True)
 
 
 def name_of(channel: Channel | str) -> str:

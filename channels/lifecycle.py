@@ -8,6 +8,7 @@ from django.db import close_old_connections, reset_queries
 
 from .exceptions import ChannelSocketException
 from .message import Message
+from .pending import HeldSends, pending_message_store
 from .signals import consumer_finished, consumer_started
 from .types import Consumer
 
@@ -19,13 +20,17 @@ consumer_finished.connect(close_old_connections)
 
 
 def run_consumer(
-    consumer: Consumer, message: Message, kwargs: dict[str, Any], sender: type
+    consumer: Consumer,
+    message: Message,
+    kwargs: dict[str, Any],
+    sender: type,
+    delayed: HeldSends | None = None,
 ) -> Any:
     """Run ``consumer`` on ``message`` and return its result.
 
     ``sender`` is the sender of the signals. Held sends go out when the consumer has ended,
-    whichever way. A ``ChannelSocketException`` acts on its socket; every other exception gets
-    through.
+    whichever way, but for what ``delayed`` takes over. A ``ChannelSocketException`` acts on its
+    socket; every other exception gets through.
     """
     try:
         consumer_started.send(sender=sender, environ={})
@@ -35,4 +40,6 @@ def run_consumer(
         # them and is tried again when the channel is full.
         error.run(message)
     finally:
+        if delayed is not None:
+            pending_message_store.delay(delayed)
         consumer_finished.send_robust(sender=sender)

@@ -1,15 +1,18 @@
-"""Sends that wait for the end of the consumer that made them."""
+"""Sends that wait: for the end of the consumer that made them, or for a worker's next turn."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from .exceptions import ChannelLayerUnavailable
 from .signals import consumer_finished, consumer_started
-from .types import Content, Layer
+from .types import Content, Layer, Received, Sending
+from .utils import most_derived, receive_waiting
 
 logger = logging.getLogger("django.channels")
 
@@ -20,6 +23,11 @@ RETRY_TIME = 2.0
 #: Seconds between two tries to send to a full channel.
 RETRY_PAUSE = 0.05
 
+#: What must not be more derived than a layer's ``send_many``, and than its ``turn``, to be used:
+#: a subclass that changes one of these wants to see every call.
+SINGLE_SENDS = ("send", "send_group")
+SENDS_AND_RECEIVES = ("send_many", *SINGLE_SENDS, "receive", "receive_many")
+
 
 class Sender(Protocol):
     """A ``Channel`` or a ``Group``."""
@@ -27,6 +35,128 @@ class Sender(Protocol):
     channel_layer: Layer
 
     def send(self, content: Content, immediately: bool = False) -> None: ...
+
+    def sending(self, content: Content) -> Sending:
+        """What a layer is given to do the same as ``send`` does at once."""
+        ...
+
+
+class Held(NamedTuple):
+    """One send that waits."""
+
+    sender: Sender
+    content: Content
+
+
+class HeldSends:
+    """Sends to one layer that wait, in their order. What is lost is logged.
+
+    ``layer`` may be a wrapper of the layer.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.waiting: list[Held] = []
+
+    def is_for(self, layer: Any) -> bool:
+        """Whether ``layer`` is the same layer, with or without a wrapper."""
+        return _unwrapped(self.layer) is _unwrapped(layer)
+
+    def add(self, sender: Sender, content: Content) -> None:
+        """Send ``content`` with the next turn, or at once if that cannot be."""
+        self.waiting.append(Held(sender, content))
+        if not (self._takes_turns() and self._goes_together()):
+            self.flush()
+
+    def take_over(self, other: HeldSends) -> bool:
+        """Take what waits in ``other``, if it can go out with a turn of this one's layer."""
+        if not (self.is_for(other.layer) and other._goes_together() and self._takes_turns()):
+            return False
+        self.waiting += other.waiting
+        return True
+
+    def turn(self, channels: list[str]) -> Received:
+        """Send what waits, and receive; what met full channels goes on waiting.
+
+        Raises what the layer raises. Then nobody knows what was sent, so nothing is sent again.
+        """
+        if not self.waiting:
+            return receive_waiting(self.layer, channels)
+        sent = self._take_all()
+        try:
+            outcomes, received = self.layer.turn(_sendings(sent), channels)
+        except Exception:
+            for sender, _ in sent:
+                logger.error("A message to %s may be lost: the worker's turn failed.", sender)
+            raise
+        self._sort_out(sent, outcomes)
+        return received  # type: ignore[no-any-return]
+
+    def flush(self, deadline: float | None = None) -> None:
+        """Send what waits; full channels are tried again until ``deadline``.
+
+        That is a time of ``time.monotonic()``, by default two seconds from now.
+        """
+        if not self.waiting:
+            return
+        deadline = time.monotonic() + RETRY_TIME if deadline is None else deadline
+        if not self._goes_together():
+            for held in self._take_all():
+                self._send_one(deadline, held)
+            return
+        while errors := self._send_together():
+            if time.monotonic() >= deadline:
+                for (sender, _), error in zip(self._take_all(), errors, strict=True):
+                    self._log_loss(sender, error)
+                return
+            time.sleep(RETRY_PAUSE)
+
+    def _takes_turns(self) -> bool:
+        return most_derived(self.layer, ["turn", *SENDS_AND_RECEIVES]) == "turn"
+
+    def _goes_together(self) -> bool:
+        """Whether nobody wants to see each of the sends."""
+        return most_derived(self.layer, ["send_many", *SINGLE_SENDS]) == "send_many" and all(
+            most_derived(sender, ["sending", "send"]) == "sending" for sender, _ in self.waiting
+        )
+
+    def _take_all(self) -> list[Held]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def _send_one(self, deadline: float, held: Held) -> None:
+        try:
+            send_until(deadline, held.sender, held.content)
+        except Exception as error:
+            self._log_loss(held.sender, error)
+
+    def _send_together(self) -> list[Exception]:
+        """Returns the errors of what met full channels."""
+        sent = self._take_all()
+        try:
+            outcomes = self.layer.send_many(_sendings(sent))
+        except Exception as error:
+            for sender, _ in sent:
+                self._log_loss(sender, error)
+            return []
+        return self._sort_out(sent, outcomes)
+
+    def _sort_out(self, sent: list[Held], outcomes: Iterable[Exception | None]) -> list[Exception]:
+        """Let what met full channels wait again, and return the errors of that."""
+        errors = []
+        for held, error in zip(sent, outcomes, strict=False):
+            if isinstance(error, self.layer.ChannelFull):
+                self.waiting.append(held)
+                errors.append(error)
+            elif error is not None:
+                self._log_loss(held.sender, error)
+        return errors
+
+    def _log_loss(self, sender: Sender, error: Exception) -> None:
+        if isinstance(error, (self.layer.ChannelFull, ChannelLayerUnavailable)):
+            logger.error("A message to %s is lost: %s", sender, error)
+        else:
+            logger.error("A message to %s is lost.", sender, exc_info=error)
 
 
 class PendingMessageStore:
@@ -40,7 +170,7 @@ class PendingMessageStore:
         self._local = threading.local()
 
     @property
-    def _stack(self) -> list[list[tuple[Sender, Content]]]:
+    def _stack(self) -> list[list[Held]]:
         if not hasattr(self._local, "stack"):
             self._local.stack = []
         return self._local.stack  # type: ignore[no-any-return]
@@ -56,23 +186,47 @@ class PendingMessageStore:
 
     def append(self, sender: Sender, content: Content) -> None:
         """Hold ``content``, which must not be altered any more, until the consumer ends."""
-        self._stack[-1].append((sender, content))
+        self._stack[-1].append(Held(sender, content))
 
     def send_and_flush(self, **kwargs: Any) -> None:
-        """Send what was held since the last ``prepare``, in order; errors are logged.
+        """Send what was held since the last ``prepare``; errors are logged.
 
-        Sends that meet full channels are tried again for two seconds in all.
+        The order is kept for each layer. Sends that meet full channels are tried again for two
+        seconds in all.
         """
         if not self.active:
             return
         deadline = time.monotonic() + RETRY_TIME
-        for sender, content in self._stack.pop():
-            try:
-                send_until(deadline, sender, content)
-            except (sender.channel_layer.ChannelFull, ChannelLayerUnavailable) as error:
-                logger.error("A message to %s is lost: %s", sender, error)
-            except Exception:
-                logger.exception("A message to %s is lost.", sender)
+        for batch in _by_layer(self._stack.pop()):
+            batch.flush(deadline)
+
+    @contextmanager
+    def delaying(self, layer: Any) -> Iterator[HeldSends]:
+        """Around a worker of ``layer`` in this thread: gives a place for what it delays.
+
+        What is left there goes out at the end, and before anything else that is done at once
+        with a channel or a group of that layer in this thread.
+        """
+        before = getattr(self._local, "delayed", None)
+        self._local.delayed = delayed = HeldSends(layer)
+        try:
+            yield delayed
+        finally:
+            self._local.delayed = before
+            delayed.flush()
+
+    def delay(self, delayed: HeldSends) -> None:
+        """Move what is held since the last ``prepare`` to ``delayed``, as far as that takes it."""
+        if self.active:
+            batches = _by_layer(self._stack[-1])
+            rest = [batch.waiting for batch in batches if not delayed.take_over(batch)]
+            self._stack[-1] = [held for waiting in rest for held in waiting]
+
+    def send_delayed(self, layer: Any) -> None:
+        """Send what this thread has delayed for ``layer``, before what must come after it."""
+        delayed: HeldSends | None = getattr(self._local, "delayed", None)
+        if delayed is not None and delayed.is_for(layer):
+            delayed.flush()
 
 
 def send_until(deadline: float, sender: Sender, content: Content) -> None:
@@ -88,6 +242,31 @@ def send_until(deadline: float, sender: Sender, content: Content) -> None:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(RETRY_PAUSE)
+
+
+def _by_layer(held: Iterable[Held]) -> list[HeldSends]:
+    """The sends to each layer, in the order of their first ones."""
+    batches: list[HeldSends] = []
+    for one in held:
+        try:
+            layer = one.sender.channel_layer
+        except Exception:
+            logger.exception("A message to %s is lost.", one.sender)
+            continue
+        batch = next((batch for batch in batches if batch.is_for(layer)), None)
+        if batch is None:
+            batch = HeldSends(layer)
+            batches.append(batch)
+        batch.waiting.append(one)
+    return batches
+
+
+def _unwrapped(layer: Any) -> Any:
+    return getattr(layer, "channel_layer", layer)
+
+
+def _sendings(held: list[Held]) -> list[Sending]:
+    return [sender.sending(content) for sender, content in held]
 
 
 pending_message_store = PendingMessageStore()

@@ -14,14 +14,15 @@ from types import FrameType
 from typing import Any
 
 from . import signals
+from .channel import Channel
 from .exceptions import ChannelLayerUnavailable, ConsumeLater, DenyConnection
 from .lifecycle import run_consumer
 from .message import Message
-from .pending import RETRY_TIME, send_until
+from .pending import HeldSends, pending_message_store
 from .sessions.closing import sessions_end_with_socket
 from .sessions.watch import watch
 from .types import Content, Received
-from .utils import name_that_thing, receive_waiting
+from .utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
 
@@ -69,6 +70,7 @@ class Worker:
         self.exclude_channels = exclude_channels
         self.termed = False
         self.in_job = False
+        self._delayed = HeldSends(channel_layer)
 
     def install_signal_handler(self) -> None:
         """Let SIGTERM and SIGINT end ``run()``."""
@@ -99,19 +101,29 @@ class Worker:
         if self.signal_handlers:
             self.install_signal_handler()
         channels = self.apply_channel_filters(self.channel_layer.router.channels)
-        while not self.termed:
-            self.in_job = False
-            name, content = self._receive(channels)
-            self.in_job = True
-            if name is not None and content is not None:
-                self._handle(name, content)
-            watch.look()
+        with pending_message_store.delaying(self.channel_layer) as self._delayed:
+            while not self.termed:
+                self._take_turn(channels)
         watch.hand_over()
         self.in_job = False
 
+    def _take_turn(self, channels: list[str]) -> None:
+        """Send what the last consumer left to send, receive a message, and handle it."""
+        self.in_job = False
+        name, content = self._receive(channels)
+        self.in_job = True
+        try:
+            self._delayed.flush()  # what met full channels
+        finally:
+            if name is not None and content is not None:
+                self._handle(name, content)
+        if watch:
+            self._delayed.flush()
+            watch.look()
+
     def _receive(self, channels: list[str]) -> Received:
         try:
-            return receive_waiting(self.channel_layer, channels)
+            return self._delayed.turn(channels)
         except ChannelLayerUnavailable as error:
             logger.error("The worker cannot receive: %s", error)
             time.sleep(ERROR_PAUSE)
@@ -145,10 +157,9 @@ class Worker:
     def _run(self, consumer: Any, message: Message, kwargs: dict[str, Any]) -> None:
         try:
             with sessions_end_with_socket(message):
-                run_consumer(consumer, message, kwargs, sender=type(self))
+                run_consumer(consumer, message, kwargs, sender=type(self), delayed=self._delayed)
         except DenyConnection:
-            _check_deniable(message, consumer)
-            self._send(message.reply_channel, {"close": True})
+            self._delayed.add(_channel_to_deny(message, consumer), {"close": True})
         except ConsumeLater:
             self._put_back(message)
 
@@ -161,14 +172,8 @@ class Worker:
                 self.message_retries,
             )
             return
-        self._send(message.channel, {**message.content, "__retries__": retries})
-
-    def _send(self, channel: Any, content: Content) -> None:
-        """Send at once; a channel that stays full and a layer that is away are logged."""
-        try:
-            send_until(time.monotonic() + RETRY_TIME, channel, content)
-        except (self.channel_layer.ChannelFull, ChannelLayerUnavailable) as error:
-            logger.error("A message to %s is lost: %s", channel, error)
+        channel: Any = message.channel
+        self._delayed.add(channel, {**message.content, "__retries__": retries})
 
 
 class WorkerGroup(Worker):
@@ -244,11 +249,12 @@ def _name(consumer: object, channel: str) -> str:
     return name_that_thing(consumer) if consumer else f"of {channel}"
 
 
-def _check_deniable(message: Message, consumer: object) -> None:
-    """Raise ``ValueError`` unless ``message`` asks to open a socket."""
+def _channel_to_deny(message: Message, consumer: object) -> Channel:
+    """The reply channel of ``message``; ``ValueError`` unless that asks to open a socket."""
     name = message.channel.name if message.channel else None
-    if name != "websocket.connect" or message.reply_channel is None:
-        raise ValueError(
-            f"{name_that_thing(consumer)} raised DenyConnection for a message on {name}: only "
-            "websocket.connect can be denied; close an open socket with WebsocketCloseException."
-        )
+    if name == "websocket.connect" and message.reply_channel is not None:
+        return message.reply_channel
+    raise ValueError(
+        f"{name_that_thing(consumer)} raised DenyConnection for a message on {name}: only "
+        "websocket.connect can be denied; close an open socket with WebsocketCloseException."
+    )

@@ -24,10 +24,13 @@ def _connections_may_be_looked_at(django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture
 def make_layer() -> Iterator[MakeLayer]:
-    """Makes a fresh in-memory layer the default one: ``make_layer(routing, **keywords)``."""
+    """Makes a fresh in-memory layer the default one: ``make_layer(routing, **keywords)``.
 
-    def make(routing: Any = (), **keywords: Any) -> ChannelLayerWrapper:
-        wrapper = ChannelLayerWrapper(InMemoryChannelLayer(**keywords), "default", routing)
+    ``kind`` may be another class of layer.
+    """
+
+    def make(routing: Any = (), kind: Any = InMemoryChannelLayer, **keywords: Any) -> Any:
+        wrapper = ChannelLayerWrapper(kind(**keywords), "default", routing)
         channel_layers.set("default", wrapper)
         return wrapper
 
@@ -64,7 +67,6 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full channels are given up after a moment instead of seconds."""
     monkeypatch.setattr("channels.pending.RETRY_TIME", 0.05)
     monkeypatch.setattr("channels.pending.RETRY_PAUSE", 0.01)
-    monkeypatch.setattr("channels.worker.RETRY_TIME", 0.05)
     monkeypatch.setattr("channels.worker.ERROR_PAUSE", 0.01)
     monkeypatch.setattr("channels.replies.RETRY_TIME", 0.05)
 

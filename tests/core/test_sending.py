@@ -18,12 +18,13 @@ from channels.exceptions import (
     MessageTooLarge,
     WebsocketCloseException,
 )
+from channels.layers import InMemoryChannelLayer
 from channels.lifecycle import run_consumer
 from channels.message import Message, pending_message_store
 from channels.signals import consumer_finished
 
 from .conftest import MakeLayer
-from .tools import ForeignLayer, drain, problems, work
+from .tools import ForeignLayer, TurningLayer, drain, problems, work
 
 Layer = ChannelLayerWrapper
 
@@ -376,6 +377,203 @@ def test_the_store_can_be_driven_by_hand(layer: Layer) -> None:
     assert drain(layer, "x") == []
     pending_message_store.send_and_flush()
     assert drain(layer, "x") == [{"n": 1}, {"n": 2}]
+
+
+# Held sends go together
+
+
+def test_what_is_held_for_a_layer_is_sent_in_one_call(make_layer: MakeLayer) -> None:
+    layer = make_layer(kind=TurningLayer)
+    Group("g").add("x")
+
+    def consumer(message: Message) -> None:
+        Channel("x").send({"n": 0})
+        Group("g").send({"n": 1})
+        Channel("y").send({"n": 2})
+
+    run(consumer)
+    assert layer.calls == [("send_many", [("x", {"n": 0}), ("g", {"n": 1}), ("y", {"n": 2})])]
+    assert drain(layer, "x") == [{"n": 0}, {"n": 1}]
+
+
+def test_nothing_held_is_no_call(make_layer: MakeLayer) -> None:
+    layer = make_layer(kind=TurningLayer)
+    run(lambda message: None)
+    assert layer.calls == []
+
+
+def test_each_layer_gets_its_own_in_order_with_or_without_a_wrapper(layer: Layer) -> None:
+    first, second = TurningLayer(), TurningLayer()
+    wrapper = ChannelLayerWrapper(first, "first", [])
+
+    def consumer(message: Message) -> None:
+        for n, one in enumerate([first, second, wrapper, second, first]):
+            Channel("x", channel_layer=one).send({"n": n})
+
+    run(consumer)
+    assert first.calls == [("send_many", [("x", {"n": n}) for n in (0, 2, 4)])]
+    assert second.calls == [("send_many", [("x", {"n": n}) for n in (1, 3)])]
+
+
+def test_a_layer_of_others_that_can_send_several_is_given_several() -> None:
+    class Many(ForeignLayer):
+        calls = 0
+
+        def send_many(self, sendings: Any) -> list[None]:
+            self.calls += 1
+            for sending in sendings:
+                self.send(sending.name, sending.message)
+            return [None] * len(sendings)
+
+    foreign = Many()
+
+    def consumer(message: Message) -> None:
+        for n in range(3):
+            Channel("x", channel_layer=foreign).send({"n": n})
+
+    run(consumer)
+    assert foreign.calls == 1
+    assert foreign.queues["x"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("method", ["send", "send_group"])
+def test_a_layer_whose_subclass_changes_a_single_send_gets_single_sends(
+    make_layer: MakeLayer, method: str
+) -> None:
+    seen: list[Any] = []
+
+    def changed(self: Any, name: str, message: Any) -> None:
+        seen.append(name)
+        getattr(super(Changed, self), method)(name, message)
+
+    Changed: Any = type("Changed", (TurningLayer,), {method: changed})
+    layer = make_layer(kind=Changed)
+    Group("g").add("x")
+
+    def consumer(message: Message) -> None:
+        Channel("x").send({"n": 0})
+        Group("g").send({"n": 1})
+        Channel("x").send({"n": 2})
+
+    run(consumer)
+    assert layer.calls == []
+    assert seen == (["x", "x"] if method == "send" else ["g"])
+    assert [content["n"] for content in drain(layer, "x")] == [0, 1, 2]
+
+
+def test_a_sender_whose_class_changes_send_is_asked_to_send(make_layer: MakeLayer) -> None:
+    class Counting(Channel):
+        immediate = 0
+
+        def send(self, content: Any, immediately: bool = False) -> None:
+            self.immediate += immediately
+            super().send(content, immediately)
+
+    layer = make_layer(kind=TurningLayer)
+    sender = Counting("x")
+
+    def consumer(message: Message) -> None:
+        Channel("x").send({"n": 0})
+        sender.send({"n": 1})
+        Channel("x").send({"n": 2})
+
+    run(consumer)
+    assert sender.immediate == 1
+    assert [content["n"] for content in drain(layer, "x")] == [0, 1, 2]
+
+
+def test_any_object_that_can_send_may_be_held(layer: Layer) -> None:
+    class Foreign:
+        channel_layer = layer
+        sent: tuple[Any, ...] = ()
+
+        def send(self, content: Any, immediately: bool = False) -> None:
+            self.sent += (content, immediately)
+
+    sender: Any = Foreign()
+    run(lambda message: pending_message_store.append(sender, {"n": 1}))
+    assert sender.sent == ({"n": 1}, True)
+
+
+def test_what_met_full_channels_is_tried_again_together_and_in_order(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = make_layer(kind=TurningLayer, channel_capacity={"a": 1, "b": 1})
+    seen: list[Any] = []
+
+    def pause(seconds: float) -> None:
+        seen.append({name: [c["n"] for c in drain(layer, name)] for name in ("a", "b", "free")})
+
+    monkeypatch.setattr("channels.pending.time.sleep", pause)
+
+    def consumer(message: Message) -> None:
+        for n, name in enumerate(["a", "a", "b", "free", "b", "a"]):
+            Channel(name).send({"n": n})
+
+    run(consumer)
+    assert seen == [{"a": [0], "b": [2], "free": [3]}, {"a": [1], "b": [4], "free": []}]
+    assert [content["n"] for content in drain(layer, "a")] == [5]
+    tries = [[content["n"] for _, content in sent] for _, sent in layer.calls]
+    assert tries == [[0, 1, 2, 3, 4, 5], [1, 4, 5], [5]]
+
+
+@pytest.mark.parametrize(
+    ("error", "has_traceback"),
+    [
+        (ChannelLayerUnavailable("it is away", may_have_arrived=True), False),
+        (MessageTooLarge("it is big"), True),
+    ],
+)
+@pytest.mark.parametrize("is_raised", [False, True])
+def test_what_failed_together_is_logged_and_never_sent_again(
+    layer: Layer,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    has_traceback: bool,
+    is_raised: bool,
+) -> None:
+    class Failing(InMemoryChannelLayer):
+        calls = 0
+
+        def send_many(self, sendings: Any) -> list[Exception | None]:
+            self.calls += 1
+            if is_raised:
+                raise error
+            return [error, error]
+
+    failing = Failing()
+
+    def consumer(message: Message) -> None:
+        for name in "xy":
+            Channel(name, channel_layer=failing).send({"n": 1})
+        Channel("x").send({"n": 2})
+
+    run(consumer)
+    assert failing.calls == 1
+    assert drain(layer, "x") == [{"n": 2}]
+    records = problems(caplog)
+    end = "." if has_traceback else f": {error}"
+    lost = [f"A message to {name} is lost{end}" for name in "xy"]
+    assert [record.getMessage() for record in records] == lost
+    assert all((record.exc_info is not None) is has_traceback for record in records)
+
+
+def test_a_layer_that_is_gone_when_the_consumer_ends_is_logged(
+    layer: Layer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Gone(Channel):
+        @property
+        def channel_layer(self) -> Any:
+            raise KeyError("the layer was removed")
+
+    def consumer(message: Message) -> None:
+        Gone("gone", channel_layer=layer).send({})
+        Channel("x").send({"n": 1})
+
+    run(consumer)
+    assert drain(layer, "x") == [{"n": 1}]
+    [record] = problems(caplog)
+    assert "A message to gone is lost" in record.getMessage()
 
 
 # What a consumer raises to act on its socket

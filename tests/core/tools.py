@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from channels.layers import InMemoryChannelLayer
 from channels.message import Message
 from channels.worker import Worker
 
@@ -109,3 +110,22 @@ class ForeignLayer:
 
     def new_channel(self, pattern: str) -> str:
         return pattern + "x"
+
+
+class TurningLayer(InMemoryChannelLayer):
+    """A layer that takes turns, and notes what it was asked to send in each call."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.calls: list[Any] = []
+
+    def send_many(self, sendings: Any) -> Any:
+        self._note("send_many", sendings)
+        return super().send_many(sendings)
+
+    def turn(self, sendings: Any, channels: Any) -> Any:
+        self._note("turn", sendings)
+        return InMemoryChannelLayer.send_many(self, sendings), self.receive(channels, block=True)
+
+    def _note(self, call: str, sendings: Any) -> None:
+        self.calls.append((call, [(sending.name, sending.message) for sending in sendings]))
