@@ -86,17 +86,22 @@ def take_turns(sides: Sequence[Side], rounds: int) -> Figures:
 
 
 def show(title: str, figures: Figures, ratios: Iterable[Ratio], unit: str = "us") -> None:
-    """Print a table: minimum, median and maximum of each side, and of each ratio."""
+    """Print a table: minimum, median and maximum of each side, and of each ratio.
+
+    The ratio of the minima is what the machine shows when it has nothing else to do.
+    """
     factor = {"us": 1e6, "ms": 1e3, "s": 1.0}[unit]
     print(f"\n{title}")
-    print(f"  {'':46} {'min':>9} {'median':>9} {'max':>9}")
+    print(f"  {'':40} {'min':>9} {'median':>9} {'max':>9} {'of minima':>10}")
     for name, values in figures.items():
-        print(f"  {name + ', ' + unit:46} {_spread([value * factor for value in values])}")
+        print(f"  {name + ', ' + unit:40} {_spread([value * factor for value in values])}")
     for ratio in ratios:
-        pairs = zip(figures[ratio.over], figures[ratio.under], strict=True)
-        values = [over / under for over, under in pairs]
+        overs, unders = figures[ratio.over], figures[ratio.under]
+        values = [over / under for over, under in zip(overs, unders, strict=True)]
+        of_minima = f"{min(overs) / min(unders):10.2f}"
         verdict = ratio.verdict(statistics.median(values))
-        print(f"  {ratio.what:46} {_spread(values)}  {ratio.goal():14} {verdict}".rstrip())
+        line = f"{ratio.what:40} {_spread(values)} {of_minima}  {ratio.goal():14} {verdict}"
+        print(f"  {line}".rstrip())
 
 
 def show_surroundings(redis_url: str) -> None:
