@@ -9,7 +9,11 @@ import pytest
 
 from channels.layers.redis import RedisChannelLayer
 
-from .redis_server import RedisServer
+from .certificates import Certificates, make_certificates
+from .redis_cluster import ClusterDeployment
+from .redis_deployments import running_shards
+from .redis_sentinel import SentinelDeployment
+from .redis_server import RedisServer, find_bundled_redis_server, find_redis_server_with_tls
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,48 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def bundled_redis_server() -> Iterator[RedisServer]:
+    """A server of Redis 6.2, the oldest version that is supported; all tests share it."""
+    with RedisServer(binary=find_bundled_redis_server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_shards() -> Iterator[list[RedisServer]]:
+    """Three servers that know nothing of each other; all tests share them."""
+    with running_shards() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def redis_tls(certificates: Certificates) -> Iterator[RedisServer]:
+    """A server that speaks TLS alone, with clients that show a certificate; all tests share it."""
+    binary = find_redis_server_with_tls()
+    with RedisServer(binary=binary, certificates=certificates) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_sentinel() -> Iterator[SentinelDeployment]:
+    """A master, a replica and a sentinel, for one test that may break them."""
+    with SentinelDeployment() as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[ClusterDeployment]:
+    """A cluster that all tests share: who moves slots or kills nodes starts another one."""
+    # It has no replica, so that nothing comes of a node taken for dead on a busy machine.
+    with ClusterDeployment(node_timeout=10_000) as cluster:
+        yield cluster
 
 
 @pytest.fixture
