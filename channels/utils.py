@@ -51,23 +51,31 @@ def most_derived(layer: Any, names: Sequence[str]) -> str | None:
     """
     for owner in (layer, *type(layer).__mro__):
         own = getattr(owner, "__dict__", {})
-        found = next((name for name in names if name in own), None)
-        if found and "is_contract" not in own:
-            return found
-    passed_on = [n for n in names if hasattr(layer, n) and not hasattr(type(layer), n)]
-    behind = _object_behind(layer, passed_on)
-    return next(iter(passed_on), None) if behind is None else most_derived(behind, names)
+        for name in names:
+            if name in own and "is_contract" not in own:
+                return name
+    behind = _object_behind(layer, names)
+    if behind is not None:
+        return most_derived(behind, names)
+    return next((name for name in names if _is_passed_on(layer, name)), None)
 
 
 def _object_behind(proxy: Any, names: Sequence[str]) -> Any:
-    """The object whose methods the ``names`` of ``proxy`` are, as far as that can be seen."""
-    methods = {name: getattr(proxy, name) for name in names}
+    """The layer in a wrapper, or the object whose methods the ``names`` of another proxy are."""
+    wrapped = getattr(proxy, "__dict__", {}).get("channel_layer")
+    if wrapped is not None:
+        return wrapped
+    methods = {name: getattr(proxy, name) for name in names if _is_passed_on(proxy, name)}
     for method in methods.values():
         # It may itself be a proxy, some of whose methods are bound to an object further behind.
         candidate = getattr(method, "__self__", None)
         if all(getattr(candidate, name, None) == found for name, found in methods.items()):
             return candidate
     return None
+
+
+def _is_passed_on(proxy: Any, name: str) -> bool:
+    return hasattr(proxy, name) and not hasattr(type(proxy), name)
 
 
 def receive_method(layer: Any) -> Any:
