@@ -20,11 +20,14 @@ from channels.exceptions import (
 from channels.layers.redis import RedisChannelLayer
 from channels.lifecycle import run_consumer
 from channels.message import Message, pending_message_store
+from channels.pending import SENDS_AND_RECEIVES
 from channels.sessions.watch import Watch
 from channels.signals import consumer_finished, consumer_started
 from channels.test.layer_cases.base import InThread, receive_soon
+from channels.utils import most_derived
 from channels.worker import Worker
 
+from ..redis_server import RedisServer
 from .conftest import MakeLayer
 from .tools import CountedWorker, ForeignLayer, TurningLayer, drain, problems, work
 
@@ -468,21 +471,58 @@ def test_what_failed_in_a_turn_is_logged_and_the_rest_goes_out(
 # On Redis
 
 
-def test_a_worker_on_redis_sends_what_its_consumers_send(
-    redis_url: str, make_layer: MakeLayer
+def on_redis(layer: RedisChannelLayer, consumer: Any) -> ChannelLayerWrapper:
+    return ChannelLayerWrapper(layer, "redis", [route("a", consumer)])
+
+
+def reply(message: Message) -> None:
+    for n in range(3):
+        Channel("r!1", channel_layer=message.channel_layer).send({"n": 3 * message["n"] + n})
+
+
+def test_the_redis_layer_takes_turns(redis_layer: RedisChannelLayer) -> None:
+    assert most_derived(redis_layer, ["turn", *SENDS_AND_RECEIVES]) == "turn"
+
+
+def test_a_worker_on_redis_sends_what_its_consumers_send(redis_layer: RedisChannelLayer) -> None:
+    for n in range(20):
+        redis_layer.send("a", {"n": n})
+    work(on_redis(redis_layer, reply), rounds=20)
+    assert [receive_soon(redis_layer, ["r!"])[1]["n"] for _ in range(60)] == list(range(60))
+
+
+def test_full_channels_on_redis_are_tried_again(
+    redis_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis = RedisChannelLayer([redis_url], prefix="turns:")
+    layer = RedisChannelLayer(**redis_config, channel_capacity={"r": 2})
+    found: list[int] = []
 
-    def consumer(message: Message) -> None:
-        for n in range(3):
-            Channel("r!1", channel_layer=redis).send({"n": 3 * message["n"] + n})
+    def pause(seconds: float) -> None:
+        found.extend(numbers(layer, "r!"))
 
-    wrapper = ChannelLayerWrapper(redis, "redis", [route("a", consumer)])
+    monkeypatch.setattr("channels.pending.time.sleep", pause)
     try:
-        redis.flush()
-        for n in range(20):
-            redis.send("a", {"n": n})
-        work(wrapper, rounds=20)
-        assert [receive_soon(redis, ["r!"])[1]["n"] for _ in range(60)] == list(range(60))
+        for n in range(2):
+            layer.send("a", {"n": n})
+        work(on_redis(layer, reply), rounds=2)
+        assert found + numbers(layer, "r!") == list(range(6))
     finally:
-        redis.close()
+        layer.flush()
+        layer.close()
+
+
+def test_a_worker_goes_on_after_a_restart_of_redis() -> None:
+    with RedisServer() as server:
+        layer = RedisChannelLayer([server.url])
+        worker = Worker(on_redis(layer, reply), signal_handlers=False)
+        running = InThread(worker.run)
+        try:
+            for n in range(2):
+                layer.send("a", {"n": n})
+                assert [receive_soon(layer, ["r!"])[1]["n"] - 3 * n for _ in range(3)] == [0, 1, 2]
+                server.restart()
+                layer.receive(["r!"], block=True)  # which waits for the server
+        finally:
+            worker.termed = True
+            running.outcome()
+            layer.close()
