@@ -60,3 +60,14 @@ def test_room_that_comes_too_late_changes_no_order() -> None:
     outcomes = layer.send_many([Sending(name, {}) for name in names])
     assert [isinstance(outcome, layer.ChannelFull) for outcome in outcomes] == [True, True, False]
     assert layer.sent[1:] == ["other"]
+
+
+def test_a_batch_is_one_message_where_a_layer_has_nothing_better() -> None:
+    class OneByOne(ThirdParty):
+        async def receive_async(self, channels: Any) -> Any:
+            names = list(channels)
+            return (names[0], {"n": 1}) if names else (None, None)
+
+    layer = OneByOne()
+    assert asyncio.run(layer.receive_batch_async(["p!"])) == [(["p!"], {"n": 1})]
+    assert asyncio.run(layer.receive_batch_async([])) == []
