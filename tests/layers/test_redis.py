@@ -150,7 +150,9 @@ def test_a_group_send_to_ten_thousand_sockets_is_two_commands_and_one_entry(
     names = {f"ws.P!{n:012}" for n in range(10_000)}
     for name in names:
         redis_layer.group_add("group", name)
-    redis_layer.send("other", {})
+    redis_layer.group_add("other", "ws.P!1")
+    redis_layer.send_group("other", {})
+    assert redis_layer.receive(["ws.P!"]) == ("ws.P!1", {})
     with Commands(client) as commands:
         start = time.monotonic()
         redis_layer.send_group("group", {"n": 1})
@@ -522,11 +524,11 @@ def test_scripts_have_a_repr() -> None:
 
 def test_redis_py_repeats_nothing_and_decodes_nothing_whatever_is_configured() -> None:
     [host] = parse_hosts([{"host": "x", "decode_responses": True}], {"socket_timeout": 0.5})
-    options = host.make_pool().connection_kwargs
-    assert options["retry"]._retries == 0
-    assert options["decode_responses"] is False
-    assert options["protocol"] == 2
-    assert options["socket_timeout"] == 0.5
+    connection = host.make_pool()._connect()
+    assert connection.retry._retries == 0
+    assert connection.encoder.decode_responses is False
+    assert str(connection.protocol) == "2"
+    assert connection.socket_timeout == 0.5
     assert host.block_seconds == 0.25
 
 

@@ -29,15 +29,15 @@
 --
 -- All keys are declared, times are in milliseconds, and no key is ever without an expiry.
 
-local STATISTICS_LIFETIME = 86400 * 1000
+local STATISTICS_LIFETIME, COUNTS_KEPT = 86400 * 1000, 100
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
--- Let a key live for so long at least.
+-- Let a key live for so long at least, and a little longer, so that it need not be told each time.
 local function keep(key, lifetime)
     if redis.call('PTTL', key) < lifetime then
-        redis.call('PEXPIRE', key, lifetime)
+        redis.call('PEXPIRE', key, math.floor(lifetime * 1.25))
     end
 end
 
@@ -55,6 +55,43 @@ local function drop_expired(queue)
         head = redis.call('LINDEX', queue, 0)
     end
     return dropped
+end
+
+-- What is queued for a message that expires at this time.
+local function make_entry(expires, target, body)
+    local head = string.format('%.0f %s\n', expires, target)
+    return string.sub(body, 1, 1) .. head .. string.sub(body, 2)
+end
+
+-- Queue an entry: nothing, or how deep the queue is when that is its limit.
+local function queue_up(queue, joined, limit, entry)
+    if redis.call('RPUSH', queue, entry) <= limit then
+        return nil
+    end
+    redis.call('RPOP', queue)
+    if drop_expired(queue) then
+        redis.call('UNLINK', joined)
+        if redis.call('RPUSH', queue, entry) <= limit then
+            return nil
+        end
+        redis.call('RPOP', queue)
+    end
+    return redis.call('LLEN', queue)
+end
+
+-- Let a queue live as long as its messages; that of a group's member for longer, as evidence that
+-- nobody read them.
+local function keep_queue(queue, joined, expiry, evidence)
+    local is_member = redis.call('EXISTS', joined) == 1
+    keep(queue, is_member and expiry + evidence or expiry)
+end
+
+-- Count messages; the counter need not be told each time to live on.
+local function count(counter, field, number)
+    local total = redis.call('HINCRBY', counter, field, number)
+    if total <= COUNTS_KEPT or total % COUNTS_KEPT < number then
+        redis.call('PEXPIRE', counter, STATISTICS_LIFETIME)
+    end
 end
 
 -- The owner of a queue: what its key has in place of the "alive:" of the key given first.

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from redis.exceptions import NoScriptError, RedisError
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Command, batches
+from .commands import RECEIVE, Command, batches
 from .hosts import Host
 from .server import LoopServer, Server, Talk, refused
 
 #: Seconds for which a command that had no effect is tried again, where its shard moves between
-#: servers just then, and between two tries.
-MOVING_PATIENCE = 5.0
+#: servers just then, and between two tries. Who receives will ask again anyway, and serves the
+#: other shards meanwhile.
+MOVING_PATIENCE, RECEIVING_PATIENCE = 5.0, 0.25
 MOVING_PAUSE = 0.05
 
 #: Seconds between two looks at the connections of a race, all of them together.
@@ -98,8 +99,8 @@ class Location(Protocol):
     def lose(self, host: Host) -> bool:
         """Note that ``host`` failed; whether the shard may be found at another one."""
 
-    def redirect(self, error: RedisError) -> Redirect | None:
-        """Where to take a command that was refused with ``error``; ``None`` for nowhere."""
+    def redirect(self, error: RedisError, host: Host) -> Redirect | None:
+        """Where to take a command that ``host`` refused with ``error``; ``None`` for nowhere."""
 
 
 class FixedLocation:
@@ -115,7 +116,7 @@ class FixedLocation:
     def lose(self, host: Host) -> bool:
         return False
 
-    def redirect(self, error: RedisError) -> Redirect | None:
+    def redirect(self, error: RedisError, host: Host) -> Redirect | None:
         return None
 
 
@@ -145,7 +146,7 @@ class Errands:
 
     def __init__(self, locations: Sequence[Location], requests: Sequence[Request]) -> None:
         self.all = [Errand(locations[shard], command) for shard, command in requests]
-        self._end = time.monotonic() + MOVING_PATIENCE
+        self._begun = time.monotonic()
         #: Seconds to wait before the next round.
         self.pause = 0.0
 
@@ -176,13 +177,14 @@ class Errands:
             if errand.redirect.asking:
                 answer = next(given)
             if isinstance(answer, ChannelLayerUnavailable):
-                self.note_failure(host, errand, answer)
+                self._note_failure(host, errand, answer)
             elif isinstance(answer, RedisError):
                 self._note_refusal(host, errand, answer)
             else:
                 errand.finish(answer)
+        self._end_waits()
 
-    def note_failure(self, host: Host, errand: Errand, error: ChannelLayerUnavailable) -> None:
+    def _note_failure(self, host: Host, errand: Errand, error: ChannelLayerUnavailable) -> None:
         """Only what surely did not arrive is tried again, once, if its shard may have moved."""
         errand.tries += 1
         errand.redirect = Redirect()
@@ -194,13 +196,34 @@ class Errands:
         if isinstance(error, NoScriptError) and errand.command.script:
             errand.command = errand.command.by_text()
             return
-        redirect = errand.location.redirect(error)
-        if redirect is None or time.monotonic() >= self._end:
+        redirect = errand.location.redirect(error, host)
+        if redirect is None or time.monotonic() >= self._begun + patience_of(errand.command):
             errand.finish(refused(host.address, error))
             return
-        errand.redirect = redirect
-        if redirect.host is None:
+        # Servers that do not agree might send it to and fro.
+        if redirect.host is None or errand.redirect.host is not None:
             self.pause = MOVING_PAUSE
+        errand.redirect = redirect
+
+    def _end_waits(self) -> None:
+        """Begin no wait after what was said behind it brought something, which came first."""
+        for number, errand in enumerate(self.all):
+            if errand.command.blocking and not errand.done:
+                behind = (later for later in self.all[number:] if isinstance(later.answer, list))
+                if any(later.answer and later.location is errand.location for later in behind):
+                    errand.finish(None)
+
+
+def patience_of(command: Command) -> float:
+    """Seconds for which to try a command again that had no effect."""
+    receives = command.blocking or command.script is RECEIVE
+    return RECEIVING_PATIENCE if receives else MOVING_PATIENCE
+
+
+def common_host(locations: Sequence[Location], requests: Sequence[Request]) -> Host | None:
+    """The server that has the shards of all requests, if that is known, as it mostly is."""
+    hosts = {locations[shard].host for shard, _ in requests}
+    return hosts.pop() if len(hosts) == 1 else None
 
 
 def commands_of(group: list[Errand]) -> list[Command]:
@@ -234,34 +257,43 @@ class Driver:
 
     def exchange(self, requests: Sequence[Request]) -> list[Any]:
         """The answers, in the order of the requests."""
+        host = common_host(self.locations, requests)
+        if host is None:
+            return self._run(Errands(self.locations, requests))
+        answers = self._server(host).begin([command for _, command in requests]).answers()
+        if not any(isinstance(answer, Exception) for answer in answers):
+            return answers
         errands = Errands(self.locations, requests)
+        errands.note(host, errands.all, answers)
+        return self._run(errands)
+
+    def _run(self, errands: Errands) -> list[Any]:
         while errands.are_open():
             if errands.pause:
                 time.sleep(errands.pause)
             self._place(errands)
             groups = errands.by_host()
-            talks = [self._begin(errands, host, group) for host, group in groups.items()]
+            talks = [self._begin(*group) for group in groups.items()]
             with closing_all(talks):
                 for (host, group), talk in zip(groups.items(), talks, strict=True):
-                    if talk:
-                        errands.note(host, group, talk.answers())
+                    errands.note(host, group, talk.answers())
         return errands.answers()
 
     def race(self, race: Race) -> list[Any]:
         """The answers; ``None`` for those that brought nothing."""
         errands = Errands(self.locations, race.requests)
         self._place(errands)
-        runners = [(errand, errand.host) for errand in errands.all]
-        talks = [
-            self._begin(errands, host, [errand]) if host and not errand.done else None
-            for errand, host in runners
+        runners = [
+            (number, errand, errand.host)
+            for number, errand in enumerate(errands.all)
+            if errand.host and not errand.done
         ]
+        talks = [self._begin(host, [errand]) for _, errand, host in runners]
         with closing_all(talks):
             first = first_to_answer(talks)
-            for number in sorted(range(len(talks)), key=lambda number: talks[number] is not first):
-                errand, host = runners[number]
-                if (talk := talks[number]) and host:
-                    errands.note(host, [errand], talk.answers())
+            finish = sorted(zip(runners, talks, strict=True), key=lambda run: run[1] is not first)
+            for (number, errand, host), talk in finish:
+                errands.note(host, [errand], talk.answers())
                 if talk is first and errand.answer is not None:
                     others = (bell for at, bell in enumerate(race.bells) if at != number)
                     self.exchange([request for bell in others for request in bell])
@@ -279,13 +311,8 @@ class Driver:
             except ChannelLayerUnavailable as error:
                 errand.finish(error)
 
-    def _begin(self, errands: Errands, host: Host, group: list[Errand]) -> Talk | None:
-        try:
-            return self._server(host).begin(commands_of(group))
-        except ChannelLayerUnavailable as error:
-            for errand in group:
-                errands.note_failure(host, errand, error)
-            return None
+    def _begin(self, host: Host, group: list[Errand]) -> Talk:
+        return self._server(host).begin(commands_of(group))
 
     def _server(self, host: Host) -> Server:
         server = self._servers.get(host)
@@ -293,21 +320,19 @@ class Driver:
 
 
 @contextlib.contextmanager
-def closing_all(talks: Sequence[Talk | None]) -> Iterator[None]:
+def closing_all(talks: Sequence[Talk]) -> Iterator[None]:
     """Whatever happens, no talk keeps its connection."""
     try:
         yield
     finally:
         for talk in talks:
-            if talk:
-                talk.close()
+            talk.close()
 
 
-def first_to_answer(talks: Sequence[Talk | None]) -> Talk | None:
+def first_to_answer(talks: Sequence[Talk]) -> Talk | None:
     """Wait until one of them answers; redis-py can look at one connection at a time only."""
-    runners = [talk for talk in talks if talk]
-    for talk in itertools.cycle(runners):
-        if talk.can_read(RACE_PAUSE / len(runners)):
+    for talk in itertools.cycle(talks):
+        if talk.can_read(RACE_PAUSE / len(talks)):
             return talk
     return None
 
@@ -336,16 +361,23 @@ class LoopDriver:
 
     async def exchange(self, requests: Sequence[Request]) -> list[Any]:
         """The answers, in the order of the requests."""
+        host = common_host(self._locations, requests)
+        if host is None:
+            return await self._run(Errands(self._locations, requests))
+        answers = await self._server(host).execute([command for _, command in requests])
+        if not any(isinstance(answer, Exception) for answer in answers):
+            return answers
         errands = Errands(self._locations, requests)
+        errands.note(host, errands.all, answers)
+        return await self._run(errands)
+
+    async def _run(self, errands: Errands) -> list[Any]:
         while errands.are_open():
             if errands.pause:
                 await asyncio.sleep(errands.pause)
             await self._place(errands)
-            runs = [self._run(errands, *group) for group in errands.by_host().items()]
-            if len(runs) == 1:
-                await runs[0]
-            else:
-                await asyncio.gather(*runs)
+            groups = errands.by_host().items()
+            await asyncio.gather(*(self._say(errands, *group) for group in groups))
         return errands.answers()
 
     async def race(self, race: Race) -> list[Any]:
@@ -353,7 +385,7 @@ class LoopDriver:
         errands = Errands(self._locations, race.requests)
         await self._place(errands)
         runs = [
-            asyncio.ensure_future(self._run(errands, errand.host, [errand]))
+            asyncio.ensure_future(self._say(errands, errand.host, [errand]))
             for errand in errands.all
             if errand.host and not errand.done
         ]
@@ -382,14 +414,8 @@ class LoopDriver:
             except ChannelLayerUnavailable as error:
                 errand.finish(error)
 
-    async def _run(self, errands: Errands, host: Host, group: list[Errand]) -> None:
-        try:
-            answers = await self._server(host).execute(commands_of(group))
-        except ChannelLayerUnavailable as error:
-            for errand in group:
-                errands.note_failure(host, errand, error)
-        else:
-            errands.note(host, group, answers)
+    async def _say(self, errands: Errands, host: Host, group: list[Errand]) -> None:
+        errands.note(host, group, await self._server(host).execute(commands_of(group)))
 
     def _server(self, host: Host) -> LoopServer:
         server = self._servers.get(host)

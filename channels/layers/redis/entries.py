@@ -50,6 +50,9 @@ class Buffer:
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Entry | Delivery]] = {}
 
+    def is_empty(self) -> bool:
+        return not self._waiting
+
     def put(self, entries: Iterable[Entry]) -> None:
         """Add entries behind what waits for their owners."""
         with self._lock:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,13 @@ import redis.backoff
 import redis.retry
 
 from ..base import BLOCK_SECONDS
+from .pools import LoopPool, Pool
 
 #: Seconds to wait for a connection to be made.
 CONNECT_SECONDS = 2.0
 
 #: Seconds to wait for an answer; a blocking receive waits for less on the server.
 ANSWER_SECONDS = 10.0
-
-#: Seconds to wait for one of the connections to become free.
-POOL_SECONDS = 5.0
 
 #: Connections at the most for everything but blocking receives; as many again for these, so
 #: that blocked receivers never keep a sender waiting.
@@ -45,23 +42,37 @@ class Host:
     @functools.cached_property
     def address(self) -> str:
         """Which server it is, for people to read: never with a password."""
-        return address_of(self.make_pool())
+        options = self._model(redis).connection_kwargs
+        if "path" in options:
+            return f"unix://{options['path']}"
+        return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
     @functools.cached_property
     def block_seconds(self) -> float:
         """How long to wait on the server: less than redis-py waits for an answer."""
-        timeout = self.make_pool().connection_kwargs.get("socket_timeout")
+        timeout = self._model(redis).connection_kwargs.get("socket_timeout")
         return BLOCK_SECONDS if timeout is None else min(BLOCK_SECONDS, timeout / 2)
+
+    def make_pool(self) -> Pool:
+        """A pool of blocking connections, for threads."""
+        model = self._model(redis)
+        return Pool(_connector(model), model.max_connections)
+
+    def make_loop_pool(self) -> LoopPool:
+        """A pool of asyncio connections, for the running event loop."""
+        model = self._model(redis.asyncio)
+        return LoopPool(_connector(model), model.max_connections)
 
     # The types of redis-py's pools differ from release to release.
 
-    def make_pool(self) -> Any:
-        """A pool of blocking connections, for threads."""
-        return _pool(redis, self.url, self._options(redis.retry.Retry))
-
-    def make_async_pool(self) -> Any:
-        """A pool of asyncio connections, for the running event loop."""
-        return _pool(redis.asyncio, self.url, self._options(redis.asyncio.retry.Retry))
+    def _model(self, library: Any) -> Any:
+        """A pool of redis-py, which knows how to connect."""
+        retry = redis.retry.Retry if library is redis else redis.asyncio.retry.Retry
+        options = self._options(retry)
+        if self.url is not None:
+            return library.ConnectionPool.from_url(self.url, **options)
+        # A client knows which kind of connection its keywords ask for (TLS, a Unix socket).
+        return library.Redis(**options).connection_pool
 
     def _options(self, retry_class: type[Any]) -> dict[str, Any]:
         """The keywords of redis-py, ours included where nothing else is configured.
@@ -83,15 +94,19 @@ class Host:
 
 
 def parse_hosts(
-    hosts: Sequence[HostSpec] | None, connection_kwargs: Mapping[str, Any] | None
+    hosts: Sequence[HostSpec] | None,
+    connection_kwargs: Mapping[str, Any] | None,
+    default_port: int = 6379,
 ) -> list[Host]:
     """The servers of a layer's ``hosts`` and ``connection_kwargs``; ``ValueError`` if wrong."""
     if hosts is None:
-        hosts = [("localhost", 6379)]
+        hosts = [("localhost", default_port)]
     if isinstance(hosts, str | bytes | Mapping):
         raise ValueError(f"hosts must be a list, such as [{hosts!r}], not {hosts!r}.")
     if not hosts:
-        raise ValueError("hosts is empty: name one server, or leave it out for localhost:6379.")
+        raise ValueError(
+            f"hosts is empty: name one server, or leave it out for localhost:{default_port}."
+        )
     shared = dict(connection_kwargs or {})
     return [_parse_host(host, shared) for host in hosts]
 
@@ -115,30 +130,5 @@ def _either() -> str:
     return ", ".join(SCHEMES[:-1]) + f" or {SCHEMES[-1]}"
 
 
-def _pool(library: Any, url: str | None, options: dict[str, Any]) -> Any:
-    pool_class = library.BlockingConnectionPool
-    if url is not None:
-        return pool_class.from_url(url, timeout=POOL_SECONDS, **options)
-    # A client knows which kind of connection its keywords ask for (TLS, a Unix socket).
-    model = library.Redis(**options).connection_pool
-    return pool_class(
-        connection_class=model.connection_class,
-        max_connections=options["max_connections"],
-        timeout=POOL_SECONDS,
-        **model.connection_kwargs,
-    )
-
-
-def address_of(pool: Any) -> str:
-    """Which server a pool connects to, for people to read: never with a password."""
-    options = pool.connection_kwargs
-    if "path" in options:
-        return f"unix://{options['path']}"
-    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-
-
-def get_connection_arguments() -> tuple[str, ...]:
-    """Before 5.3, ``get_connection`` of redis-py needed the name of a command, and ignored it."""
-    signature = inspect.signature(redis.BlockingConnectionPool.get_connection)
-    name = signature.parameters.get("command_name")
-    return ("EVALSHA",) if name and name.default is inspect.Parameter.empty else ()
+def _connector(model: Any) -> Callable[[], Any]:
+    return functools.partial(model.connection_class, **model.connection_kwargs)

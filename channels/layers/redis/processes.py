@@ -41,12 +41,13 @@ class Processes:
 
     def due(self, owners: Iterable[str]) -> list[str]:
         """Which of ``owners`` are processes that should announce themselves."""
-        now = time.monotonic()
-        return [
-            owner
-            for owner in filter(is_process, owners)
-            if owner not in self._known or self._known[owner].due_at <= now
-        ]
+        due = []
+        for owner in owners:
+            if is_process(owner):
+                process = self._known.get(owner)
+                if process is None or process.due_at <= time.monotonic():
+                    due.append(owner)
+        return due
 
     def suspect_loss(self, number: int) -> None:
         """After a failure of a shard: it may have lost what it knew."""

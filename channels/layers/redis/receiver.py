@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -80,25 +80,46 @@ class Receiver:
             raise failure
         return received
 
+    def receive(self, names: list[str]) -> Steps[Received | None]:
+        """Wait for a message; ``None`` if no server can be waited for."""
+        received, _ = yield from self.say_and_receive((), names)
+        return received
+
+    def say_and_receive(
+        self, said: Sequence[Request], names: list[str]
+    ) -> Steps[tuple[Received | None, list[Any]]]:
+        """Say ``said``, and wait for a message as well; returns also the answers."""
+        received = yield from self.hand_out(names)
+        if received[0] is not None:
+            return received, (yield said) if said else []
+        taken = yield from self.wait(names, said)
+        self.buffer.put(taken.entries)
+        received = yield from self.hand_out(names)
+        return None if taken.failure and received[0] is None else received, taken.answers
+
     def wait(
         self, names: list[str], said: Sequence[Request] = (), batch: bool = False
     ) -> Steps[Taken]:
         """Say ``said``, and wait for entries; for a process's queues ``batch`` takes many."""
         plan = self._shards.to_receive(names)
         answers: list[Any] = []
-        if said and (len(plan) > 1 or not self._is_prepared(plan)):
-            answers, said = (yield said), ()
-        if not said:
+        if not self._is_prepared(plan):
+            if said:
+                answers, said = (yield said), ()
             yield from self._prepare(plan)
         if len(plan) > 1:
+            if said:
+                answers, said = (yield said), ()
             taken = yield from self._wait_on_several(plan)
         else:
             [(number, owners)] = plan.items()
             taken = yield from self._wait_on_one(number, owners, said, batch)
-        return taken._replace(answers=answers or taken.answers)
+        return taken._replace(answers=answers) if answers else taken
 
     def hand_out(self, names: list[str]) -> Steps[Received]:
         """One message of what is in the buffer."""
+        if self.buffer.is_empty():
+            return NOTHING
         while found := self.buffer.take(names):
             owner, item = found
             delivery = yield from self._open(owner, item)
@@ -136,7 +157,7 @@ class Receiver:
                     "A message for %s of a cancelled receive is lost", owner, exc_info=answer
                 )
 
-    def pause(self, names: Iterable[str]) -> float:
+    def pause(self, names: list[str]) -> float:
         """Seconds to wait before the next attempt, after all servers of ``names`` failed."""
         plan = self._shards.to_receive(names)
         return min(self._shards[number].outage.pause() for number in plan)
@@ -160,20 +181,22 @@ class Receiver:
     def _wait_on_one(
         self, number: int, owners: list[str], said: Sequence[Request], batch: bool
     ) -> Steps[Taken]:
-        answers: list[Any] = []
+        shard, answers = self._shards[number], []
         end = time.monotonic() + self._block_seconds
         while (seconds := end - time.monotonic()) > 0 or said:
-            block = self._shards[number].commands.block(_rotated(owners), seconds)
+            requests = [*said, Request(number, shard.commands.block(_rotated(owners), seconds))]
             along = self._along(number, owners, batch)
-            heard = yield [*said, Request(number, block), *(request for request, _ in along)]
-            found = heard[len(said)]
+            heard = yield [*requests, *(request for request, _ in along)] if along else requests
             answers += heard[: len(said)]
+            found, *others = heard[len(said) :]
             if isinstance(found, ChannelLayerUnavailable):
                 self._note_failure(number, found)
                 return Taken(answers, [], found)
-            self._shards[number].outage.end()
-            entries = yield from self._unexpired([self._popped(number, found)] if found else [])
-            for (_, take_over), answer in zip(along, heard[len(said) + 1 :], strict=True):
+            shard.outage.end()
+            entries = [self._popped(number, found)] if found else []
+            if found and self._has_expired(entries[0]):
+                entries = yield from self._unexpired(entries)
+            for (_, take_over), answer in zip(along, others, strict=True):
                 entries += take_over(answer)
             if entries or not found:
                 return Taken(answers, entries)
@@ -184,7 +207,9 @@ class Receiver:
         """What is asked for in the same write as the blocking command, which it follows."""
         along: list[Along] = []
         commands = self._shards[number].commands
-        for owner in filter(is_process, owners):
+        for owner in owners:
+            if not is_process(owner):
+                continue
             if batch:
                 take = partial(self._take_more, number, owner)
                 along.append((Request(number, commands.take(owner, BATCH)), take))

@@ -55,15 +55,15 @@ class Sender:
         depth = 0
         for number in self._shards.to_send(split(channel)[0]):
             push = self._push(number, channel, body)
-            [answer] = yield [Request(number, self._shards[number].commands.push([push]))]
+            [answer] = yield [Request(number, self._shards[number].commands.send(push))]
             if isinstance(answer, ChannelLayerUnavailable):
                 failure = answer
                 if answer.may_have_arrived:
                     break
-            elif answer[0] == SENT:
+            elif answer == SENT:
                 return None
             else:
-                depth += answer[0]
+                depth += answer
         return failure or self._channel_full(channel, depth)
 
     def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Command
-from .hosts import Host, address_of, get_connection_arguments
+from .commands import Argument, Command
+from .hosts import Host
+from .pools import Pool
 
 #: What redis-py lets through: UnicodeError when the other side is no Redis.
 FAILURES = (RedisError, OSError, UnicodeError, asyncio.TimeoutError)
@@ -19,7 +20,8 @@ FAILURES = (RedisError, OSError, UnicodeError, asyncio.TimeoutError)
 #: What a server answers when a command had no effect.
 REFUSALS = (ResponseError, BusyLoadingError)
 
-GET_CONNECTION = get_connection_arguments()
+#: Makes the error for a failure at an address.
+Meaning = Callable[[str, Exception], ChannelLayerUnavailable]
 
 
 class KnownScripts:
@@ -28,20 +30,17 @@ class KnownScripts:
     def __init__(self) -> None:
         self._digests: set[str] = set()
 
-    def teach(self, commands: Sequence[Command]) -> list[Command]:
-        """The same commands, with the text of those scripts that are new to the server."""
-        return [self._teach(command) for command in commands]
+    def arguments(self, command: Command) -> tuple[Argument, ...]:
+        """What to say: the text of a script that is new to the server, else its digest."""
+        script = command.script
+        if script is None or script.digest in self._digests:
+            return command.arguments
+        self._digests.add(script.digest)
+        return command.by_text().arguments
 
     def forget(self) -> None:
         """After a failure: it may have been a restart."""
         self._digests.clear()
-
-    def _teach(self, command: Command) -> Command:
-        script = command.script
-        if script is None or script.digest in self._digests:
-            return command
-        self._digests.add(script.digest)
-        return command.by_text()
 
 
 class Server:
@@ -51,56 +50,51 @@ class Server:
     """
 
     def __init__(self, host: Host) -> None:
+        self.address = host.address
+        self.known = KnownScripts()
         self._pool = host.make_pool()
         self._blocking_pool = host.make_pool()
-        self._known = KnownScripts()
-        self.address = address_of(self._pool)
 
     def __repr__(self) -> str:
         return f"<Server {self.address}>"
 
     def begin(self, commands: Sequence[Command]) -> Talk:
-        """Say all of it in one write; raises ``ChannelLayerUnavailable`` if nothing was said."""
-        blocking = any(command.blocking for command in commands)
-        return Talk(
-            self._blocking_pool if blocking else self._pool, self.address, commands, self._known
-        )
+        """Say all of it in one write."""
+        for command in commands:
+            if command.blocking:
+                return Talk(self, self._blocking_pool, commands)
+        return Talk(self, self._pool, commands)
 
     def close(self) -> None:
         """Close all connections; later commands make new ones."""
-        self._pool.disconnect()
-        self._blocking_pool.disconnect()
+        self._pool.close()
+        self._blocking_pool.close()
 
 
 class Talk:
-    """Commands that a server was sent together, and whose answers are still to be read."""
+    """Commands that a server was sent together, and whose answers are still to be read.
 
-    def __init__(
-        self, pool: Any, address: str, commands: Sequence[Command], known: KnownScripts
-    ) -> None:
+    What a server refuses, and what a failure leaves unanswered, has the error for its answer.
+    """
+
+    __slots__ = ("_connection", "_expected", "_failure", "_pool", "_server")
+
+    def __init__(self, server: Server, pool: Pool, commands: Sequence[Command]) -> None:
+        self._server = server
         self._pool = pool
-        self._address = address
         self._expected = len(commands)
-        self._known = known
         self._failure: ChannelLayerUnavailable | None = None
         self._connection: Any = None
         try:
-            self._connection = pool.get_connection(*GET_CONNECTION)
+            self._connection = pool.take()
         except FAILURES as error:
-            known.forget()
-            raise unreachable(address, error) from error
-        self._say(known.teach(commands))
-
-    def _say(self, commands: list[Command]) -> None:
-        connection = self._connection
+            self._fail(error, unreachable)
+            return
         try:
-            if len(commands) == 1:
-                connection.send_command(*commands[0].arguments)
-            else:
-                packed = connection.pack_commands([command.arguments for command in commands])
-                connection.send_packed_command(packed)
+            arguments = [server.known.arguments(command) for command in commands]
+            self._connection.send_packed_command(pack(self._connection, arguments))
         except FAILURES as error:
-            self._fail(error)
+            self._fail(error, unanswered)
         except BaseException:
             self.close()
             raise
@@ -112,14 +106,11 @@ class Talk:
         try:
             return bool(self._connection.can_read(seconds))
         except FAILURES as error:
-            self._fail(error)
+            self._fail(error, unanswered)
             return True
-        except BaseException:
-            self.close()
-            raise
 
     def answers(self) -> list[Any]:
-        """The answers; a refusal, or the failure that ended the talk, stands in their place."""
+        """Wait for the answers."""
         answers: list[Any] = []
         try:
             while len(answers) < self._expected:
@@ -127,18 +118,16 @@ class Talk:
         except BaseException:
             self.close()
             raise
-        self._release()
+        if self._connection:
+            self._pool.give(self._connection)
+            self._connection = None
         return answers
 
     def close(self) -> None:
         """Give the connection up, with the answers that it still owes."""
         if self._connection:
-            self._connection.disconnect()
-            self._release()
-
-    def _release(self) -> None:
-        self._pool.release(self._connection)
-        self._connection = None
+            self._pool.drop(self._connection)
+            self._connection = None
 
     def _read(self) -> Any:
         try:
@@ -146,55 +135,52 @@ class Talk:
         except REFUSALS as error:
             return error
         except FAILURES as error:
-            return self._fail(error)
+            return self._fail(error, unanswered)
 
-    def _fail(self, error: BaseException) -> ChannelLayerUnavailable:
-        self._connection.disconnect()
-        self._known.forget()
-        self._failure = unanswered(self._address, error)
-        self._failure.__cause__ = error
+    def _fail(self, error: Exception, meaning: Meaning) -> ChannelLayerUnavailable:
+        self._server.known.forget()
+        self._failure = meaning(self._server.address, error)
+        self.close()
         return self._failure
+
+
+def pack(connection: Any, commands: list[tuple[Argument, ...]]) -> Any:
+    """What to write for commands."""
+    if len(commands) == 1:  # by far the quickest way
+        return connection.pack_command(*commands[0])
+    return connection.pack_commands(commands)
 
 
 class LoopServer:
     """The same as ``Server``, over asyncio connections of one event loop."""
 
     def __init__(self, host: Host) -> None:
-        self._pool = host.make_async_pool()
-        self._blocking_pool = host.make_async_pool()
+        self._address = host.address
         self._known = KnownScripts()
-        self.address = address_of(self._pool)
+        self._pool = host.make_loop_pool()
+        self._blocking_pool = host.make_loop_pool()
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Say all of it in one write, and return the answers, like those of ``Talk``."""
         blocking = any(command.blocking for command in commands)
         pool = self._blocking_pool if blocking else self._pool
-        try:
-            connection = await pool.get_connection(*GET_CONNECTION)
-        except FAILURES as error:
-            self._known.forget()
-            raise unreachable(self.address, error) from error
-        try:
-            return await self._talk(connection, self._known.teach(commands))
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
-
-    async def _talk(self, connection: Any, commands: list[Command]) -> list[Any]:
         answers: list[Any] = []
         try:
-            packed = connection.pack_commands([command.arguments for command in commands])
-            await connection.send_packed_command(packed)
+            connection = await pool.take()
+        except FAILURES as error:
+            return self._fail(error, unreachable, len(commands))
+        try:
+            arguments = [self._known.arguments(command) for command in commands]
+            await connection.send_packed_command(pack(connection, arguments))
             while len(answers) < len(commands):
                 answers.append(await self._read(connection))
         except FAILURES as error:
-            await connection.disconnect(nowait=True)
-            self._known.forget()
-            failure = unanswered(self.address, error)
-            failure.__cause__ = error
-            answers += [failure] * (len(commands) - len(answers))
+            await pool.drop(connection)
+            return answers + self._fail(error, unanswered, len(commands) - len(answers))
+        except BaseException:
+            await pool.drop(connection)
+            raise
+        pool.give(connection)
         return answers
 
     async def _read(self, connection: Any) -> Any:
@@ -203,10 +189,14 @@ class LoopServer:
         except REFUSALS as error:
             return error
 
+    def _fail(self, error: Exception, meaning: Meaning, count: int) -> list[Any]:
+        self._known.forget()
+        return [meaning(self._address, error)] * count
+
     async def close(self) -> None:
         """Close all connections; later commands make new ones."""
-        await self._pool.disconnect()
-        await self._blocking_pool.disconnect()
+        await self._pool.close()
+        await self._blocking_pool.close()
 
 
 class Clock:
@@ -237,29 +227,36 @@ class Clock:
         return (time.monotonic() + self._ahead) * 1000
 
 
-def unreachable(address: str, error: BaseException) -> ChannelLayerUnavailable:
-    return ChannelLayerUnavailable(
-        f"Redis at {address} cannot be reached ({_reason(error)}); nothing was sent."
+def unreachable(address: str, error: Exception) -> ChannelLayerUnavailable:
+    return _unavailable(
+        f"Redis at {address} cannot be reached ({_reason(error)}); nothing was sent.", error
     )
 
 
-def unanswered(address: str, error: BaseException) -> ChannelLayerUnavailable:
-    return ChannelLayerUnavailable(
+def unanswered(address: str, error: Exception) -> ChannelLayerUnavailable:
+    return _unavailable(
         f"Redis at {address} did not answer ({_reason(error)}); what was sent may have arrived "
         "or not, and is not repeated.",
+        error,
         may_have_arrived=True,
     )
 
 
-def refused(address: str, error: BaseException) -> ChannelLayerUnavailable:
-    refusal = ChannelLayerUnavailable(
-        f"Redis at {address} refused the command, which had no effect ({_reason(error)})."
+def refused(address: str, error: Exception) -> ChannelLayerUnavailable:
+    return _unavailable(
+        f"Redis at {address} refused the command, which had no effect ({_reason(error)}).", error
     )
-    refusal.__cause__ = error
-    return refusal
 
 
-def _reason(error: BaseException) -> str:
+def _unavailable(
+    text: str, cause: Exception, may_have_arrived: bool = False
+) -> ChannelLayerUnavailable:
+    error = ChannelLayerUnavailable(text, may_have_arrived=may_have_arrived)
+    error.__cause__ = cause
+    return error
+
+
+def _reason(error: Exception) -> str:
     if "unauthenticated" in str(error):  # how Redis answers a long command without a password
         return f"it wants a password: {error}"
     return str(error).rstrip(".") or type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from .commands import Commands, is_process
 from .driver import Location
@@ -52,13 +52,15 @@ class Shards:
 
     def to_send(self, owner: str) -> list[int]:
         """The shards that take messages for ``owner``, in the order to try them."""
-        if not is_spread(owner):
+        if len(self._shards) == 1 or not is_spread(owner):
             return [self.home(owner)]
         start = next(self._turns) % len(self._shards)
         return list(itertools.chain(range(start, len(self._shards)), range(start)))
 
-    def to_receive(self, owners: Iterable[str]) -> dict[int, list[str]]:
+    def to_receive(self, owners: list[str]) -> dict[int, list[str]]:
         """For each shard that has messages for any of ``owners``, which of them."""
+        if len(self._shards) == 1:
+            return {0: owners}
         found: dict[int, list[str]] = {}
         for owner in owners:
             numbers = range(len(self._shards)) if is_spread(owner) else [self.home(owner)]
@@ -68,7 +70,7 @@ class Shards:
 
     def share(self, owner: str, capacity: int, number: int) -> int:
         """How many of the ``capacity`` messages of ``owner`` a shard takes."""
-        if not is_spread(owner):
+        if len(self._shards) == 1 or not is_spread(owner):
             return capacity
         quotient, remainder = divmod(capacity, len(self._shards))
         return quotient + (number < remainder)

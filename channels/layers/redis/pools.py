@@ -1,0 +1,172 @@
+"""Pools of redis-py's connections: bounded, and quick, as every message needs one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+#: Seconds to wait for one of the connections to become free.
+PATIENCE = 5.0
+
+#: Seconds after which a connection that was not used may have been closed by the server.
+FRESH_SECONDS = 0.05
+
+
+class Pool:
+    """Up to ``size`` blocking connections, of which the one used last is taken first.
+
+    Safe with threads; after a fork the child has a pool of its own.
+    """
+
+    def __init__(self, connect: Callable[[], Any], size: int) -> None:
+        self._connect = connect
+        self._size = size
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition(threading.Lock())
+        self._idle: list[tuple[Any, float]] = []
+        self._used: set[Any] = set()
+
+    def take(self) -> Any:
+        """A connection that works, as far as can be seen; raises what redis-py raises."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._changed:
+            if not self._idle and len(self._used) >= self._size:
+                self._wait()
+            connection, used_at = self._idle.pop() if self._idle else (None, 0.0)
+            if connection is None:
+                connection = self._connect()
+            self._used.add(connection)
+        if used_at + FRESH_SECONDS < time.monotonic():
+            self._make_sure(connection)
+        return connection
+
+    def give(self, connection: Any) -> None:
+        """Take a connection back that owes no answer."""
+        with self._changed:
+            if connection in self._used:
+                self._used.discard(connection)
+                self._idle.append((connection, time.monotonic()))
+                self._changed.notify()
+
+    def drop(self, connection: Any) -> None:
+        """Close a connection that is of no use any more."""
+        with self._changed:
+            self._used.discard(connection)
+            self._changed.notify()
+        connection.disconnect()
+
+    def close(self) -> None:
+        """Close all connections; later ones are made anew."""
+        with self._changed:
+            connections = [connection for connection, _ in self._idle] + list(self._used)
+            self._idle.clear()
+            self._used.clear()
+            self._changed.notify_all()
+        for connection in connections:
+            connection.disconnect()
+
+    def _wait(self) -> None:
+        def is_free() -> bool:
+            return bool(self._idle) or len(self._used) < self._size
+
+        if not self._changed.wait_for(is_free, PATIENCE):
+            raise RedisConnectionError(_all_used(self._size))
+
+    def _make_sure(self, connection: Any) -> None:
+        """Connect, or find out whether the server has closed the connection meanwhile."""
+        try:
+            connection.connect()
+            try:
+                is_stale = connection.can_read(0)
+            except (RedisConnectionError, OSError):
+                is_stale = True
+            if is_stale:
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self.drop(connection)
+            raise
+
+
+class LoopPool:
+    """The same for the asyncio connections of one event loop."""
+
+    def __init__(self, connect: Callable[[], Any], size: int) -> None:
+        self._connect = connect
+        self._size = size
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[tuple[Any, float]] = []
+        self._used: set[Any] = set()
+
+    async def take(self) -> Any:
+        """A connection that works, as far as can be seen; raises what redis-py raises."""
+        if self._free.locked():
+            await self._wait()
+        else:
+            await self._free.acquire()
+        connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
+        self._used.add(connection)
+        if used_at + FRESH_SECONDS < time.monotonic():
+            await self._make_sure(connection)
+        return connection
+
+    def give(self, connection: Any) -> None:
+        """Take a connection back that owes no answer."""
+        if connection in self._used:
+            self._used.discard(connection)
+            self._idle.append((connection, time.monotonic()))
+        self._free.release()
+
+    async def drop(self, connection: Any) -> None:
+        """Close a connection that is of no use any more."""
+        self._used.discard(connection)
+        self._free.release()
+        await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Close all connections; later ones are made anew."""
+        connections = [connection for connection, _ in self._idle] + list(self._used)
+        self._idle.clear()
+        self._used.clear()
+        for connection in connections:
+            await connection.disconnect()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._free.acquire()
+        except TimeoutError:
+            raise RedisConnectionError(_all_used(self._size)) from None
+
+    async def _make_sure(self, connection: Any) -> None:
+        # Its name before redis-py 8.
+        can_read = getattr(connection, "can_read", None) or connection.can_read_destructive
+        try:
+            await connection.connect()
+            try:
+                is_stale = await can_read()
+            except (RedisConnectionError, OSError):
+                is_stale = True
+            if is_stale:
+                await connection.disconnect()
+                await connection.connect()
+        except BaseException:
+            await self.drop(connection)
+            raise
+
+
+def _all_used(size: int) -> str:
+    return (
+        f"all {size} connections are in use: raise 'max_connections' in connection_kwargs, or "
+        "use fewer threads"
+    )
