@@ -57,6 +57,7 @@ class Script:
         return f"<Script {self.name}>"
 
 
+SEND = Script("send")
 PUSH = Script("push")
 RECEIVE = Script("receive")
 RETURN = Script("return")
@@ -72,6 +73,7 @@ ANNOUNCE = Script("announce")
 BURY = Script("bury")
 MARK_FLUSH = Script("mark_flush")
 STATISTICS = Script("statistics")
+WAITING = Script("waiting")
 
 
 class Command:
@@ -135,6 +137,18 @@ class Commands:
     def owner_of(self, key: bytes) -> str:
         """The owner of the queue that is kept at ``key``."""
         return key.decode()[len(self.prefix) :]
+
+    def send(self, push: Push) -> Command:
+        """One push, which is to a channel; the answer is its number."""
+        owner = push.owner
+        keys = (
+            f"{self.stats_prefix}global",
+            self._queue(owner),
+            self._joined(owner),
+            self._counter(push.channel),
+        )
+        lifetimes = milliseconds(self.expiry), milliseconds(LINGER_SECONDS)
+        return self._call(SEND, keys, *lifetimes, push.limit, push.target, push.body)
 
     def push(self, pushes: Sequence[Push]) -> Command:
         """The answer is a list of numbers: ``SENT``, ``GONE``, or the depth of a full queue."""
@@ -282,6 +296,22 @@ class Commands:
 
     def is_flush_mark(self, key: bytes) -> bool:
         return key == self._flush_mark().encode()
+
+    def waiting(self, owners: Iterable[str]) -> Command:
+        """The answer is described in ``waiting.lua``."""
+        return self._call(WAITING, [self._queue(owner) for owner in owners])
+
+    def counts(self, name: str) -> Command:
+        """The answer is what was sent and refused of all that is counted under ``name``."""
+        return Command("HMGET", self._counter(name), "messages_count", "channel_full_count")
+
+    def announced(self) -> Command:
+        """The answer is a list of processes, with when they count as dead."""
+        return Command("ZRANGE", self._alive(), 0, -1, "WITHSCORES")
+
+    def count_sockets(self, group: str, owner: str, now: float) -> Command:
+        """The answer is how many members of ``group`` a process has."""
+        return Command("ZCOUNT", self._sockets(group, owner), f"({now:.0f}", "+inf")
 
     def _queue(self, owner: str) -> str:
         return self.prefix + owner

@@ -21,7 +21,7 @@ from .hosts import HostSpec, parse_hosts
 from .loops import Loops
 from .overview import Overview
 from .pops import Pop
-from .receiver import NOTHING, Receiver, Taken
+from .receiver import NOTHING, Receiver
 from .sender import Encoded, Outcome, Sender
 from .shards import Shard, Shards
 
@@ -80,7 +80,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._sender = Sender(self._shards, self.get_capacity, self.channel_full)
         self._receiver = Receiver(self._shards, self._block_seconds, self._decode)
         self._groups = Groups(self._shards, self._receiver.processes)
-        self._overview = Overview(self._shards, expiry)
+        self._overview = Overview(self._shards, expiry, self.get_capacity)
         self._driver = Driver(locations)
         self._loops = Loops(lambda: LoopDriver(locations), self._pop, self._give_back)
         layers.add(self)
@@ -117,18 +117,16 @@ class RedisChannelLayer(BaseChannelLayer):
         self, sendings: Sequence[Sending], channels: Iterable[str]
     ) -> tuple[list[Exception | None], Received]:
         names = self.check_receive_channels(channels)
+        if not names or not sendings:
+            return self.send_many(sendings), self._receive(names)
         outcomes, received = self._driver.drive(self._turn(sendings, names))
-        if received is None:
-            time.sleep(self._receiver.pause(names))
-        return outcomes, received or NOTHING
+        return outcomes, self._pause_after(received, names)
 
     def receive(self, channels: Iterable[str], block: bool = False) -> Received:
         names = self.check_receive_channels(channels)
-        if not names:
-            return NOTHING
-        if not block:
-            return self._driver.drive(self._receiver.look(names))
-        return self.turn((), names)[1]
+        if block or not names:
+            return self._receive(names)
+        return self._driver.drive(self._receiver.look(names))
 
     async def receive_async(self, channels: Iterable[str]) -> Received:
         names = self.check_receive_channels(channels)
@@ -191,6 +189,13 @@ class RedisChannelLayer(BaseChannelLayer):
     def channel_statistics(self, channel: str) -> dict[str, float]:
         return self._driver.drive(self._overview.channel_statistics(channel))
 
+    def describe(self) -> dict[str, Any]:
+        """What the layer holds, for people to look at, as ``manage.py channels_layer --json``.
+
+        A server that does not answer is no error here: its entry in ``shards`` says so.
+        """
+        return {"prefix": self.prefix, **self._driver.drive(self._overview.describe())}
+
     def close(self) -> None:
         """Close the connections of threads, and ask event loops that run to close theirs.
 
@@ -230,23 +235,27 @@ class RedisChannelLayer(BaseChannelLayer):
         batch = yield from self._sender.gather(messages)
         return (yield from self._sender.finish(batch))
 
+    def _receive(self, names: list[str]) -> Received:
+        if not names:
+            return NOTHING
+        return self._pause_after(self._driver.drive(self._receiver.receive(names)), names)
+
+    def _pause_after(self, received: Received | None, names: list[str]) -> Received:
+        """After all servers have failed, wait for the next attempt."""
+        if received is None:
+            time.sleep(self._receiver.pause(names))
+        return received or NOTHING
+
     def _turn(
         self, sendings: Sequence[Sending], names: list[str]
     ) -> Steps[tuple[list[Outcome], Received | None]]:
-        """``send_many``, and a wait in the same write if possible; ``None`` if that failed."""
+        """Send, and receive in the same write if possible; ``None`` if no server can be heard."""
         batch = yield from self._sender.gather([self._encode(sending) for sending in sendings])
         while not batch.is_last_round():
             batch.note((yield batch.next_round()))
-        received = yield from self._receiver.hand_out(names)
-        taken = Taken([], [])
-        if names and received[0] is None:
-            taken = yield from self._receiver.wait(names, batch.next_round())
-            batch.note(taken.answers)
-            self._receiver.buffer.put(taken.entries)
-        outcomes = yield from self._sender.finish(batch)
-        if received[0] is None:
-            received = yield from self._receiver.hand_out(names)
-        return outcomes, None if taken.failure and received[0] is None else received
+        received, answers = yield from self._receiver.say_and_receive(batch.next_round(), names)
+        batch.note(answers)
+        return (yield from self._sender.finish(batch)), received
 
     def _pop(self, driver: LoopDriver) -> Pop:
         async def pop(names: list[str], batch: bool) -> list[Entry]:

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from .commands import Command
-from .driver import Request, Steps, ask
+from ...exceptions import ChannelLayerUnavailable
+from ..base import statistics_name
+from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
+from .driver import Request, Steps, all_of, ask
 from .shards import Shards
+
+#: Queues that one script looks at: that takes the server less than a millisecond.
+QUEUES_AT_ONCE = 100
+
+Record = dict[str, Any]
+
+
+class Waiting(NamedTuple):
+    """The messages of a queue, and the age of the oldest in seconds."""
+
+    pending: int
+    age: float
+
+
+@dataclass
+class Look:
+    """What there is on one shard; with an ``error`` it is not known, or not entirely.
+
+    ``counts`` are the sent and the refused messages of each counted name, ``owners`` those who
+    may have members in each group, ``left`` the seconds until each process counts as dead.
+    """
+
+    error: str | None = None
+    now: float = 0
+    totals: tuple[int, ...] = (0, 0)
+    queues: dict[str, Waiting] = field(default_factory=dict)
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    owners: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
 
 
 class Overview:
     """Says what is to be said about all shards; raises ``ChannelLayerUnavailable``."""
 
-    def __init__(self, shards: Shards, expiry: float) -> None:
-        """``expiry``: seconds that messages live."""
+    def __init__(self, shards: Shards, expiry: float, capacity_of: Callable[[str], int]) -> None:
+        """``expiry``: seconds that messages live. ``capacity_of``: gives a queue's limit."""
         self._shards = shards
         self._expiry = expiry
+        self._capacity_of = capacity_of
 
     def flush(self) -> Steps[None]:
         """Remove all keys of the layer, some at a time, so that Redis serves others as well."""
@@ -55,6 +89,218 @@ class Overview:
             "channel_full_count": refused,
         }
 
+    def describe(self) -> Steps[Record]:
+        """Everything that an operator may want to know, in plain data; raises nothing."""
+        looks = []
+        for number in range(len(self._shards)):
+            try:
+                looks.append((yield from self._look_at(number)))
+            except ChannelLayerUnavailable as error:
+                looks.append(Look(str(error)))
+        sockets = yield from self._count_sockets(looks)
+        channels = sum_up_channels(looks, self._capacity_of)
+        sent, refused = _sums([look.totals for look in looks])
+        return {
+            "expiry": self._expiry,
+            "shards": [
+                {"server": self._server(number), "error": look.error}
+                for number, look in enumerate(looks)
+            ],
+            "statistics": {
+                "messages_count": sent,
+                "messages_pending": sum(channel["messages_pending"] for channel in channels),
+                "channel_full_count": refused,
+            },
+            "channels": channels,
+            "groups": sum_up_groups(looks, sockets),
+            "processes": sum_up_processes(looks, self._capacity_of),
+        }
+
+    def _server(self, number: int) -> str | None:
+        host = self._shards[number].location.host
+        return host.address if host else None
+
+    def _look_at(self, number: int) -> Steps[Look]:
+        commands = self._shards[number].commands
+        names = yield from self._names(number, commands.prefix)
+        counted = (yield from self._names(number, commands.stats_prefix)).get("channel", [])
+        requests = [Command("TIME"), commands.announced(), commands.global_statistics()]
+        time, announced, totals = yield from self._ask_all(number, requests)
+        now = int(time[0]) * 1000 + int(time[1]) / 1000
+        counts = yield from self._ask_all(number, map(commands.counts, counted))
+        return Look(
+            now=now,
+            totals=_numbers(totals),
+            queues=(yield from self._queues(number, names.get("", []))),
+            counts=dict(zip(counted, map(_numbers, counts), strict=True)),
+            owners=(yield from self._owners(number, names.get("group", []), now)),
+            left={name.decode(): (float(dies) - now) / 1000 for name, dies in pairs(announced)},
+        )
+
+    def _names(self, number: int, prefix: str) -> Steps[dict[str, list[str]]]:
+        """The names below ``prefix``, by what stands before them; nothing before queues."""
+        names: dict[str, set[str]] = {}
+        cursor = b"0"
+        while True:
+            scan = self._shards[number].commands.scan(prefix, cursor)
+            cursor, keys = yield from ask(number, scan)
+            for key in keys:
+                kind, _, name = key.decode(errors="replace")[len(prefix) :].rpartition(":")
+                names.setdefault(kind, set()).add(name)
+            if cursor == b"0":
+                return {kind: list(found) for kind, found in names.items()}
+
+    def _queues(self, number: int, owners: Sequence[str]) -> Steps[dict[str, Waiting]]:
+        commands = self._shards[number].commands
+        parts = list(batches(owners, QUEUES_AT_ONCE))
+        answers = yield from self._ask_all(number, map(commands.waiting, parts))
+        found = [answer for part in answers for answer in part]
+        return {
+            owner: Waiting(pending, max(self._expiry - float(left) / 1000, 0))
+            for owner, (pending, left) in zip(owners, found, strict=True)
+            if pending
+        }
+
+    def _owners(
+        self, number: int, groups: Sequence[str], now: float
+    ) -> Steps[dict[str, list[str]]]:
+        commands = self._shards[number].commands
+        answers = yield from self._ask_all(number, map(commands.owners, groups))
+        return {
+            group: [owner.decode() for owner, lapses in pairs(found) if float(lapses) > now]
+            for group, found in zip(groups, answers, strict=True)
+        }
+
+    def _count_sockets(self, looks: Sequence[Look]) -> Steps[dict[tuple[str, str], int]]:
+        """How many members each living process has in each group."""
+        dead = {owner for look in looks for owner, left in look.left.items() if left <= 0}
+        wanted: dict[int, list[tuple[str, str]]] = {}
+        for look in looks:
+            for group, owners in look.owners.items():
+                for owner in filter(is_process, owners):
+                    if owner not in dead:
+                        wanted.setdefault(self._shards.home(owner), []).append((group, owner))
+        counted: dict[tuple[str, str], int] = {}
+        for number, memberships in wanted.items():
+            look, commands = looks[number], self._shards[number].commands
+            if look.error:
+                continue
+            counts = [commands.count_sockets(*both, look.now) for both in memberships]
+            try:
+                answers = yield from self._ask_all(number, counts)
+            except ChannelLayerUnavailable as error:
+                look.error = str(error)
+            else:
+                counted.update(zip(memberships, answers, strict=True))
+        return counted
+
+    def _ask_all(self, number: int, commands: Iterable[Command]) -> Steps[list[Any]]:
+        return (yield from all_of([Request(number, command) for command in commands]))
+
+
+def sum_up_channels(looks: Sequence[Look], capacity_of: Callable[[str], int]) -> list[Record]:
+    """The channels, fullest and busiest first.
+
+    Those of all processes are one record, and so are single-reader ones with the same beginning.
+    """
+    queues, counts = _queues_of_all(looks), _counts_of_all(looks)
+    owners, counted = _grouped(queues, _shown_as), _grouped(counts, _shown_as)
+    records = []
+    for name in owners | counted:
+        sent, refused = _sums([(0, 0), *(counts[part] for part in counted.get(name, []))])
+        record = {
+            "name": name,
+            **_sum_up(owners.get(name, []), queues, capacity_of),
+            "capacity": min(map(capacity_of, owners.get(name) or counted[name])),
+            "messages_count": sent,
+            "channel_full_count": refused,
+            "queues": len(owners.get(name, [])),
+        }
+        records.append(record)
+    keys = ("queues_full", "messages_pending", "channel_full_count", "messages_count")
+    return _sorted(records, keys)
+
+
+def sum_up_processes(looks: Sequence[Look], capacity_of: Callable[[str], int]) -> list[Record]:
+    """The processes, those for which most waits first."""
+    queues = _queues_of_all(looks)
+    left = {owner: seconds for look in looks for owner, seconds in look.left.items()}
+    known = {*left, *filter(is_process, queues)}
+    records = []
+    for name, owners in _grouped(known, lambda owner: _process_in(owner)[1]).items():
+        latest = max((left[owner] for owner in owners if owner in left), default=None)
+        record = {
+            "name": name,
+            "alive": latest is not None and latest > 0,
+            "last_seen": None if latest is None else max(ALIVE_SECONDS - latest, 0),
+            **_sum_up([owner for owner in owners if owner in queues], queues, capacity_of),
+        }
+        records.append(record)
+    return _sorted(records, ("queues_full", "messages_pending"))
+
+
+def sum_up_groups(looks: Sequence[Look], sockets: dict[tuple[str, str], int]) -> list[Record]:
+    """The groups, largest first; ``sockets`` are the members of each process in each group."""
+    records = []
+    for look in looks:
+        for group, owners in look.owners.items():
+            sizes = [sockets.get((group, owner), 0) for owner in filter(is_process, owners)]
+            others = sum(not is_process(owner) for owner in owners)
+            processes = sum(size > 0 for size in sizes)
+            if members := sum(sizes) + others:
+                records.append({"name": group, "members": members, "processes": processes})
+    return _sorted(records, ("members", "processes"))
+
+
+def _queues_of_all(looks: Sequence[Look]) -> dict[str, Waiting]:
+    """The queues, with those of normal channels put together out of their shards."""
+    queues: dict[str, Waiting] = {}
+    for look in looks:
+        for owner, (pending, age) in look.queues.items():
+            before = queues.get(owner, Waiting(0, 0))
+            queues[owner] = Waiting(before.pending + pending, max(before.age, age))
+    return queues
+
+
+def _counts_of_all(looks: Sequence[Look]) -> dict[str, list[int]]:
+    counts: dict[str, list[int]] = {}
+    for look in looks:
+        for name, numbers in look.counts.items():
+            counts[name] = _sums([counts.get(name, (0, 0)), numbers])
+    return counts
+
+
+def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    return groups
+
+
+def _sum_up(
+    owners: Sequence[str], queues: dict[str, Waiting], capacity_of: Callable[[str], int]
+) -> Record:
+    return {
+        "messages_pending": sum(queues[owner].pending for owner in owners),
+        "messages_max_age": max((queues[owner].age for owner in owners), default=0),
+        "queues_full": sum(queues[owner].pending >= capacity_of(owner) for owner in owners),
+    }
+
+
+def _process_in(owner: str) -> tuple[str, str]:
+    """What stands before the name of the process in the name of its queue, and the name."""
+    start, dot, process = owner.removesuffix("!").rpartition(".")
+    return start + dot, process
+
+
+def _shown_as(owner: str) -> str:
+    return f"{_process_in(owner)[0]}*!" if is_process(owner) else statistics_name(owner)
+
+
+def _sorted(records: list[Record], keys: Sequence[str]) -> list[Record]:
+    """The greatest first, by the first of ``keys`` in which they differ."""
+    return sorted(records, key=lambda record: ([-record[key] for key in keys], record["name"]))
+
 
 def _raise_failures(answers: list[Any]) -> None:
     for answer in answers:
@@ -62,5 +308,9 @@ def _raise_failures(answers: list[Any]) -> None:
             raise answer
 
 
-def _sums(answers: list[Any]) -> list[int]:
-    return [sum(int(number or 0) for number in numbers) for numbers in zip(*answers, strict=True)]
+def _numbers(answer: Iterable[Any]) -> tuple[int, ...]:
+    return tuple(int(number or 0) for number in answer)
+
+
+def _sums(answers: Iterable[Iterable[Any]]) -> list[int]:
+    return [sum(numbers) for numbers in zip(*map(_numbers, answers), strict=True)]
