@@ -320,7 +320,11 @@ PUBLIC: dict[str, dict[str, str | None]] = {
         "InMemoryChannelLayer.global_statistics": "(self)",
         "InMemoryChannelLayer.channel_statistics": "(self, channel)",
     },
-    "channels.layers.redis": {"RedisChannelLayer": None},
+    "channels.layers.redis": {
+        "RedisChannelLayer": None,
+        "RedisClusterChannelLayer": None,
+        "RedisSentinelChannelLayer": None,
+    },
     "channels.utils": {"name_that_thing": "(thing)"},
     "channels.log": {"setup_logger": "(name, verbosity=1)"},
     "channels.management.commands.runserver": {
@@ -475,7 +479,7 @@ DATA_FILES = [
     "channels/py.typed",
     "channels/static/channels/js/websocketbridge.js",
     "channels/delay/migrations/0001_initial.py",
-    "channels/layers/redis/send.lua",
+    "channels/layers/redis/push.lua",
 ]
 
 
