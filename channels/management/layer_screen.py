@@ -1,0 +1,171 @@
+"""The report about a channel layer as lines of text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Row = Sequence[str]
+
+#: Spaces between two columns.
+GAP = "  "
+
+#: The units of ages, each up to twice the next one, so that nothing is told too roughly.
+UNITS = (("s", 1), ("min", 60), ("h", 3600), ("d", 86400))
+
+
+def age(seconds: float) -> str:
+    """A time span for people, such as ``12 s`` or ``3 min``."""
+    fitting = [(unit, size) for unit, size in UNITS if size == 1 or round(seconds) >= 2 * size]
+    unit, size = fitting[-1]
+    return f"{round(seconds) if size == 1 else int(seconds // size)} {unit}"
+
+
+def table(header: Row, rows: Iterable[Row], width: int) -> list[str]:
+    """Lines with aligned columns, all but the first to the right.
+
+    A name in the first column that is too long for ``width`` has a line of its own.
+    """
+    rows = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room = width - sum(len(GAP) + width for width in widths[1:])
+    widths[0] = max((len(row[0]) for row in rows if len(row[0]) <= room), default=0)
+    lines = []
+    for name, *figures in rows:
+        if len(name) > widths[0]:
+            lines.append(name)
+            name = ""
+        cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
+        lines.append(GAP.join([name.ljust(widths[0]), *cells]).rstrip())
+    return lines
+
+
+class Screen:
+    """Writes reports (see ``layer_report``) for people.
+
+    Arguments: the ``style`` of the command, and the ``width`` to stay in, in characters.
+    """
+
+    def __init__(self, style: Any, width: int) -> None:
+        self._style = style
+        self._width = width
+
+    def lines(self, report: dict[str, Any]) -> list[str]:
+        parts = [self._head(report), self._problems(report)]
+        if "shards" in report:
+            parts += [self._shards(report), [_totals(report["statistics"])]]
+            parts += [self._channels(report), self._groups(report), self._processes(report)]
+        else:
+            parts.append(self._statistics(report["statistics"]))
+        return [line for part in parts if part for line in (*part, "")][:-1]
+
+    def _head(self, report: dict[str, Any]) -> list[str]:
+        where = f"{GAP}prefix {report['prefix']!r}" if "prefix" in report else ""
+        return [
+            self._style.MIGRATE_HEADING(f"{report['layer']}: {report['backend']}"),
+            f"{report['time']}{where}",
+        ]
+
+    def _problems(self, report: dict[str, Any]) -> list[str]:
+        if not report["problems"]:
+            return [self._style.SUCCESS("Nothing looks wrong.")] if "shards" in report else []
+        found = [
+            self._style.ERROR(line)
+            for problem in report["problems"]
+            for line in textwrap.wrap(
+                problem, self._width, initial_indent="! ", subsequent_indent="  "
+            )
+        ]
+        return found + self._more(report, "problems")
+
+    def _shards(self, report: dict[str, Any]) -> list[str]:
+        servers = [shard["server"] or "server not found" for shard in report["shards"]]
+        longest = max(map(len, servers))
+        return [
+            f"{server.ljust(longest)}{GAP}"
+            + (self._style.ERROR("does not answer") if shard["error"] else "answers")
+            for server, shard in zip(servers, report["shards"], strict=True)
+        ]
+
+    def _channels(self, report: dict[str, Any]) -> list[str]:
+        header = ["Channel", "waiting", "oldest", "capacity", "full", "sent", "sent/s"]
+        rows = [
+            [
+                _with_queues(channel),
+                f"{channel['messages_pending']:,}",
+                age(channel["messages_max_age"]) if channel["messages_pending"] else "",
+                f"{channel['capacity']:,}",
+                f"{channel['channel_full_count']:,}",
+                f"{channel['messages_count']:,}",
+                _rate(channel),
+            ]
+            for channel in report["channels"]
+        ]
+        return self._list(report, "channels", header, rows)
+
+    def _groups(self, report: dict[str, Any]) -> list[str]:
+        rows = [
+            [group["name"], f"{group['members']:,}", f"{group['processes']:,}"]
+            for group in report["groups"]
+        ]
+        return self._list(report, "groups", ["Group", "members", "processes"], rows)
+
+    def _processes(self, report: dict[str, Any]) -> list[str]:
+        rows = [
+            [
+                process["name"],
+                f"{process['messages_pending']:,}",
+                age(process["messages_max_age"]) if process["messages_pending"] else "",
+                _last_seen(process),
+            ]
+            for process in report["processes"]
+        ]
+        header = ["Process with sockets or requests", "waiting", "oldest", "last seen"]
+        return self._list(report, "processes", header, rows)
+
+    def _list(
+        self, report: dict[str, Any], name: str, header: list[str], rows: list[list[str]]
+    ) -> list[str]:
+        if not rows:
+            return []
+        heading, *lines = table(header, rows, self._width)
+        return [self._style.MIGRATE_HEADING(heading), *lines, *self._more(report, name)]
+
+    def _more(self, report: dict[str, Any], name: str) -> list[str]:
+        more = report["more"][name]
+        return [f"... and {more:,} more; --limit 0 shows all"] if more else []
+
+    def _statistics(self, statistics: dict[str, Any]) -> list[str]:
+        if not statistics:
+            return ["This layer tells nothing about itself."]
+        rows = [[name, f"{number}"] for name, number in statistics.items() if number is not None]
+        lines = ["This layer tells no more about itself than these figures:"]
+        return lines + table(["", ""], rows, self._width)[1:]
+
+
+def _totals(statistics: dict[str, Any]) -> str:
+    if not (statistics["messages_count"] or statistics["messages_pending"]):
+        return "No messages were sent of late."
+    rate = _rate(statistics)
+    return (
+        f"{statistics['messages_pending']:,} messages wait; "
+        f"{statistics['messages_count']:,} were sent of late{f' ({rate}/s now)' if rate else ''}, "
+        f"{statistics['channel_full_count']:,} more met a full channel."
+    )
+
+
+def _with_queues(channel: dict[str, Any]) -> str:
+    queues = channel["queues"]
+    return f"{channel['name']} ({queues:,} queues)" if queues > 1 else str(channel["name"])
+
+
+def _rate(record: dict[str, Any]) -> str:
+    rate = record["messages_per_second"]
+    return "" if rate is None else f"{rate:,.1f}"
+
+
+def _last_seen(process: dict[str, Any]) -> str:
+    if process["last_seen"] is None:
+        return "gone"
+    return f"{age(process['last_seen'])} ago" + ("" if process["alive"] else ", gone")
