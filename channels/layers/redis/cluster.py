@@ -27,7 +27,7 @@ SHARDS = 6
 MIDDLE = 1 / 16
 
 #: More shards than this are no use, and cost every receiver as many connections.
-MOST_SHARDS = 64
+MOST_SHARDS = 16
 
 
 class RedisClusterChannelLayer(RedisChannelLayer):
@@ -41,7 +41,7 @@ class RedisClusterChannelLayer(RedisChannelLayer):
     ``prefix``, ``stats_prefix``
         Without ``{``, as the layer puts a hash tag of its own behind them.
     ``shards``
-        In how many parts the layer is, 1 to 64, each with all of its keys in one slot. All
+        In how many parts the layer is, 1 to 16, each with all of its keys in one slot. All
         processes must use the same number.
     """
 
