@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..types import Content
-from .layer_io import LayerIO, Outcome
+from .layer_io import LayerIO
+from .outbox import Outcome, Parcel
 
 
 class Feed:
@@ -21,22 +22,24 @@ class Feed:
     def __init__(self, io: LayerIO) -> None:
         self.delivered = 0
         self._io = io
-        self._under_way: asyncio.Task[Outcome] | None = None
+        self._under_way: Parcel | None = None
 
     async def put(self, channel: str, message: Content) -> Outcome:
         """Send ``message`` once, after what is under way."""
         await self.settle()
-        self._under_way = asyncio.create_task(self._put(channel, message))
-        return await asyncio.shield(self._under_way)
+        self._under_way = self._io.post(channel, message)
+        return await self._finish(self._under_way)
 
     async def settle(self) -> None:
         """Wait until no message is under way."""
-        if self._under_way is not None and not self._under_way.done():
-            await asyncio.wait({self._under_way})
+        while self._under_way is not None:
+            await self._finish(self._under_way)
 
-    async def _put(self, channel: str, message: Content) -> Outcome:
-        outcome = await self._io.put(channel, message)
-        self.delivered += outcome.may_have_arrived
+    async def _finish(self, parcel: Parcel) -> Outcome:
+        outcome = await parcel.outcome()
+        if parcel is self._under_way:
+            self._under_way = None
+            self.delivered += outcome.may_have_arrived
         return outcome
 
 

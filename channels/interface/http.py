@@ -171,7 +171,7 @@ class HttpExchange:
         """Write replies as they come; returns when the response is complete or given up."""
         more = True
         while more:
-            message = await mailbox.get()
+            message = (await mailbox.get()).content
             if message.get("aborted"):
                 return Failure(500, "the worker failed while it produced the response")
             first = self._status is None
@@ -247,7 +247,7 @@ class HttpExchange:
         if not self._feed.delivered:
             return
         io = self._runtime.io
-        await io.put(
+        io.post_along(
             "http.disconnect", {"reply_channel": reply_channel, "path": self._scope["path"]}
         )
         if self._complete:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..exceptions import MessageTooLarge
-from ..types import Content, Layer, Received
+from ..types import Content, Layer, Received, Sending
 from ..utils import most_derived
+from .outbox import Limits, Outbox, Outcome, Parcel
 
 logger = logging.getLogger("channels.interface")
 
@@ -19,21 +19,15 @@ logger = logging.getLogger("channels.interface")
 #: trip, so that few threads carry many connections.
 SEND_THREADS = 8
 
+#: A layer that takes several messages at once gets one batch at a time: while it is under way,
+#: the next one grows. A second one beside it would only make both smaller.
+BATCHES = Limits(messages=100, lanes=1)
 
-class Outcome(enum.Enum):
-    """What became of a message."""
+#: Any other gets its messages side by side: as many as a layer commonly has connections.
+SINGLES = Limits(messages=1, lanes=100)
 
-    SENT = "sent"
-    FULL = "full"
-    TOO_LARGE = "too large"
-    FAILED = "failed"
-    #: It failed, but may have arrived: it must not be sent again.
-    UNKNOWN = "unknown"
-
-    @property
-    def may_have_arrived(self) -> bool:
-        """Whether somebody may receive the message."""
-        return self in (Outcome.SENT, Outcome.UNKNOWN)
+#: Channels, and a message that all of them get.
+Delivery = tuple[list[str], Content]
 
 
 class LayerIO:
@@ -47,38 +41,46 @@ class LayerIO:
         self.layer = layer
         self._full = layer.ChannelFull
         self._too_large = getattr(layer, "MessageTooLarge", MessageTooLarge)
-        self._send_name = most_derived(layer, ["send_async", "send"])
-        self._receive_name = most_derived(layer, ["receive_async", "receive", "receive_many"])
+        self._send_name = most_derived(layer, ["send_many_async", "send_async", "send"])
+        self._receive_name = most_derived(
+            layer, ["receive_batch_async", "receive_async", "receive", "receive_many"]
+        )
         self._makes_names_itself = most_derived(layer, ["new_channel"]) is not None
         self._failing: type[Exception] | None = None
+        limits = BATCHES if self._send_name == "send_many_async" else SINGLES
+        self._outbox = Outbox(self._deliver, limits)
         self._senders = ThreadPoolExecutor(SEND_THREADS, "channels-send")
         self._receivers = ThreadPoolExecutor(1, "channels-receive")
 
-    async def put(self, channel: str, message: Content) -> Outcome:
-        """Send ``message`` once; never raises for what a layer does, but logs a failure."""
-        try:
-            await self._send(channel, message)
-        except self._full:
-            return Outcome.FULL
-        except self._too_large as error:
-            logger.warning("A message to %s is too large: %s", channel, error)
-            return Outcome.TOO_LARGE
-        except Exception as error:
-            self._log_failure(channel, error)
-            arrived = getattr(error, "may_have_arrived", False)
-            return Outcome.UNKNOWN if arrived else Outcome.FAILED
-        self._failing = None
-        return Outcome.SENT
+    def post(self, channel: str, message: Content) -> Parcel:
+        """Send ``message`` once; what a layer does is never raised, but a failure logged."""
+        return self._outbox.post(channel, message)
 
-    async def receive(self, channels: Sequence[str]) -> Received:
-        """Wait for a message on ``channels``; now and then gives two times ``None``."""
+    def post_along(self, channel: str, message: Content) -> None:
+        """Send ``message`` with others, as far as the layer can, when nobody waits for it."""
+        self._outbox.post_along(channel, message)
+
+    async def put(self, channel: str, message: Content) -> Outcome:
+        """What ``post`` does, until it is known what became of ``message``."""
+        return await self.post(channel, message).outcome()
+
+    async def settle(self) -> None:
+        """Wait until no message is on its way."""
+        await self._outbox.settle()
+
+    async def receive(self, channels: Sequence[str]) -> list[Delivery]:
+        """Wait for messages on ``channels``, which must not be altered; now and then none."""
+        if self._receive_name == "receive_batch_async":
+            batch: list[Delivery] = await self._call("receive_batch_async", channels)
+            return batch
         received: Received
         if self._receive_name == "receive_async":
-            received = await getattr(self.layer, "receive_async")(channels)  # noqa: B009
+            received = await self._call("receive_async", channels)
         else:
             method = getattr(self.layer, self._receive_name or "receive")
             received = await self._in_thread(self._receivers, method, channels, True)
-        return received
+        channel, message = received
+        return [] if channel is None or message is None else [([channel], message)]
 
     async def new_channel(self, pattern: str) -> str | None:
         """An unused single-reader name; ``None``, and a logged failure, when there is none."""
@@ -118,11 +120,44 @@ class LayerIO:
         level = logging.DEBUG if known else logging.ERROR
         logger.log(level, "Sending to %s failed: %s: %s", channel, type(error).__name__, error)
 
-    async def _send(self, channel: str, message: Content) -> None:
-        if self._send_name == "send_async":
-            await getattr(self.layer, "send_async")(channel, message)  # noqa: B009
-        else:
-            await self._in_thread(self._senders, self.layer.send, channel, message)
+    async def _deliver(self, parcels: list[Parcel]) -> None:
+        sendings = [parcel.sending for parcel in parcels]
+        try:
+            fates = list(zip(parcels, await self._send(sendings), strict=True))
+        except Exception as error:
+            fates = [(parcel, error) for parcel in parcels]
+        for parcel, failure in fates:
+            parcel.settle(self._judge(parcel.sending.name, failure))
+
+    def _judge(self, channel: str, error: Exception | None) -> Outcome:
+        if error is None:
+            self._failing = None
+            return Outcome.SENT
+        if isinstance(error, self._full):
+            return Outcome.FULL
+        if isinstance(error, self._too_large):
+            logger.warning("A message to %s is too large: %s", channel, error)
+            return Outcome.TOO_LARGE
+        self._log_failure(channel, error)
+        arrived = getattr(error, "may_have_arrived", False)
+        return Outcome.UNKNOWN if arrived else Outcome.FAILED
+
+    async def _send(self, sendings: Sequence[Sending]) -> Sequence[Exception | None]:
+        """What became of each; raises what became of all."""
+        if self._send_name == "send_many_async":
+            outcomes: Sequence[Exception | None]
+            outcomes = await self._call("send_many_async", sendings)
+            return outcomes
+        for channel, message, _ in sendings:
+            if self._send_name == "send_async":
+                await self._call("send_async", channel, message)
+            else:
+                await self._in_thread(self._senders, self.layer.send, channel, message)
+        return [None] * len(sendings)
+
+    def _call(self, name: str, *args: object) -> Awaitable[Any]:
+        """Call a coroutine method that only some layers have."""
+        return getattr(self.layer, name)(*args)  # type: ignore[no-any-return]
 
     async def _in_thread(self, executor: ThreadPoolExecutor, method: Any, *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(executor, method, *args)

@@ -5,17 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 
 from ..types import Content
+from .reply_format import SocketReply, socket_reply
+from .sizes import size_of
 
-#: Bytes that a message counts besides its payload, so that empty messages are bounded too.
-MESSAGE_OVERHEAD = 512
+
+class Reply:
+    """A worker's message, which all connections share that it is for; it is never altered.
+
+    What it costs to look into it is paid once, not once per connection.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.size = size_of(content)
+
+    def __repr__(self) -> str:
+        return f"<Reply {', '.join(self.content)} bytes={self.size}>"
+
+    @cached_property
+    def for_socket(self) -> SocketReply:
+        """What it asks of a socket; raises ``MalformedReply``."""
+        return socket_reply(self.content)
 
 
 class Mailbox:
-    """Messages for the channel ``name``, in order, for one reader.
+    """Replies on the channel ``name``, in order, for one reader.
 
-    ``max_messages`` and ``max_bytes`` bound what waits. When a message exceeds them,
+    ``max_messages`` and ``max_bytes`` bound what waits. When a reply exceeds them,
     everything that waits is dropped and ``on_overflow`` is called, once.
     """
 
@@ -26,41 +45,36 @@ class Mailbox:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._on_overflow = on_overflow
-        self._messages: deque[Content] = deque()
+        self._replies: deque[Reply] = deque()
         self._bytes = 0
         self._overflowed = False
-        self._arrived = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Mailbox {self.name} messages={len(self._messages)} bytes={self._bytes}>"
+        return f"<Mailbox {self.name} messages={len(self._replies)} bytes={self._bytes}>"
 
-    def put(self, message: Content) -> None:
-        """Add ``message``; never waits."""
+    def put(self, reply: Reply) -> None:
+        """Add ``reply``; never waits."""
         if self._overflowed:
             return
-        self._messages.append(message)
-        self._bytes += _size(message)
-        if len(self._messages) > self._max_messages or self._bytes > self._max_bytes:
+        self._replies.append(reply)
+        self._bytes += reply.size
+        if len(self._replies) > self._max_messages or self._bytes > self._max_bytes:
             self._overflowed = True
-            self._messages.clear()
+            self._replies.clear()
             self._on_overflow()
-            return
-        self._arrived.set()
+        elif self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
-    def waiting(self) -> list[Content]:
+    def waiting(self) -> list[Reply]:
         """What nobody has taken yet."""
-        return list(self._messages)
+        return list(self._replies)
 
-    async def get(self) -> Content:
-        """Wait for the next message, and take it."""
-        while not self._messages:
-            self._arrived.clear()
-            await self._arrived.wait()
-        message = self._messages.popleft()
-        self._bytes -= _size(message)
-        return message
-
-
-def _size(message: Content) -> int:
-    payloads = (message.get(key) for key in ("content", "text", "bytes"))
-    return MESSAGE_OVERHEAD + sum(len(p) for p in payloads if isinstance(p, (str, bytes)))
+    async def get(self) -> Reply:
+        """Wait for the next reply, and take it."""
+        while not self._replies:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        reply = self._replies.popleft()
+        self._bytes -= reply.size
+        return reply

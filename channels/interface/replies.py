@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..layers.base import random_name
 from ..types import Content
 from .layer_io import LayerIO
-from .mailbox import Mailbox
+from .mailbox import Mailbox, Reply
 
 logger = logging.getLogger("channels.interface")
 
@@ -23,9 +23,10 @@ SOCKET_REPLIES = "websocket.send"
 FIRST_BACKOFF = 0.1
 LAST_BACKOFF = 2.0
 
-#: Messages in a row after which the other tasks of the event loop get their turn, in case the
-#: layer gives messages without ever suspending.
-TURN = 32
+#: Bytes of replies (of which the smallest count ``MESSAGE_OVERHEAD``) after which the other tasks
+#: of the event loop get their turn: so that a connection that takes its replies never has more
+#: than this waiting, and that a reply to all sockets holds up nobody else.
+TURN_BYTES = 16 * 1024
 
 #: Seconds that a receive without a message should have waited at least, and the pause after
 #: one that did not: keeps layers that return at once from using the CPU while idle.
@@ -47,6 +48,7 @@ class ReplyReader:
         self._mailboxes: dict[str, Mailbox] = {}
         self._task: asyncio.Task[None] | None = None
         self._backoff = 0.0
+        self._turn = 0
 
     def __repr__(self) -> str:
         return f"<ReplyReader {self.process} connections={len(self._mailboxes)}>"
@@ -74,42 +76,44 @@ class ReplyReader:
     def close(self, mailbox: Mailbox) -> None:
         """What waits in ``mailbox``, and what else arrives for it, is unread."""
         self._mailboxes.pop(mailbox.name, None)
-        for message in mailbox.waiting():
-            self._on_unread(message)
+        for reply in mailbox.waiting():
+            self._on_unread(reply.content)
 
     def open_channels(self, kind: str) -> list[str]:
         """The reply channels of ``kind`` that have a connection."""
         return [name for name in self._mailboxes if name.startswith(kind)]
 
     async def _read(self) -> None:
-        taken = 0
         while True:
             try:
-                taken = taken + 1 if await self._read_one() else 0
+                await self._read_batch()
             except Exception as error:
                 await self._back_off(error)
-            if taken >= TURN:
-                taken = 0
+
+    async def _read_batch(self) -> None:
+        started = time.monotonic()
+        batch = await self._io.receive(self._channels)
+        self._recovered()
+        for channels, message in batch:
+            await self._hand_out(channels, Reply(message))
+        if not batch and time.monotonic() - started < SHORTEST_WAIT:
+            await asyncio.sleep(IDLE_PAUSE)
+
+    async def _hand_out(self, channels: list[str], reply: Reply) -> None:
+        for channel in channels:
+            self._hand_over(channel, reply)
+            self._turn += reply.size
+            if self._turn >= TURN_BYTES:
+                self._turn = 0
                 await asyncio.sleep(0)
 
-    async def _read_one(self) -> bool:
-        started = time.monotonic()
-        channel, message = await self._io.receive(self._channels)
-        self._recovered()
-        if channel is not None and message is not None:
-            self._hand_over(channel, message)
-            return True
-        if time.monotonic() - started < SHORTEST_WAIT:
-            await asyncio.sleep(IDLE_PAUSE)
-        return False
-
-    def _hand_over(self, channel: str, message: Content) -> None:
+    def _hand_over(self, channel: str, reply: Reply) -> None:
         mailbox = self._mailboxes.get(channel)
         if mailbox is None:
             logger.debug("A reply to %s came after its connection had ended.", channel)
-            self._on_unread(message)
+            self._on_unread(reply.content)
         else:
-            mailbox.put(message)
+            mailbox.put(reply)
 
     async def _back_off(self, error: Exception) -> None:
         if not self._backoff:

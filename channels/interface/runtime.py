@@ -89,10 +89,7 @@ class Runtime:
         missed the acknowledgements."""
         channel = reply.get("ack_channel")
         if isinstance(channel, str):
-            self.spawn(self._tell_closed(channel))
-
-    async def _tell_closed(self, ack_channel: str) -> None:
-        await self.io.put(ack_channel, {"closed": True})
+            self.io.post(channel, {"closed": True})
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         """Tell the action logger, whose errors are logged and go no further."""
@@ -128,6 +125,7 @@ class Runtime:
             await self._idle.wait()
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self.io.settle()
 
     async def _stop_tasks(self) -> None:
         await self.reader.stop()

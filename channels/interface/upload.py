@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..types import Content
 from .events import Event, Receive
 from .feed import Backoff, Feed
-from .layer_io import LayerIO, Outcome
+from .layer_io import LayerIO
+from .outbox import Outcome
 
 #: Bytes of a body per message: far below the 1 MiB that any layer takes, and few round trips.
 PIECE_SIZE = 256 * 1024

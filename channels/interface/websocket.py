@@ -15,11 +15,11 @@ from . import origin
 from . import socket_state as ends
 from .events import Event, Receive, Scope, Send
 from .feed import Backoff, Feed
-from .layer_io import Outcome
 from .mailbox import Mailbox
+from .outbox import Outcome
 from .refusal import refuse
 from .replies import SOCKET_REPLIES
-from .reply_format import MalformedReply, SocketReply, socket_reply
+from .reply_format import MalformedReply, SocketReply
 from .runtime import Runtime
 from .scopes import BadRequest, client_of, content_of
 from .socket_state import Ending, State, departure, transition
@@ -228,7 +228,7 @@ class Socket:
     async def _obey(self) -> Ending:
         """Do what replies say, until one closes the socket."""
         while True:
-            reply = socket_reply(await self._mailbox.get())
+            reply = (await self._mailbox.get()).for_socket
             for note in reply.notes:
                 self._log_ignored(note)
             if self.state is State.CONNECTING:

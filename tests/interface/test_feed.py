@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from channels.interface.feed import Backoff, Feed
-from channels.interface.layer_io import LayerIO, Outcome
+from channels.interface.layer_io import LayerIO
+from channels.interface.outbox import Outcome
 from channels.layers import InMemoryChannelLayer
 
 
@@ -36,6 +37,17 @@ async def test_a_message_follows_one_whose_sender_was_cancelled() -> None:
     assert await second is Outcome.SENT
     assert [layer.receive(["a"])[1] for _ in "12"] == [{"first": True}, {"second": True}]
     assert feed.delivered == 2
+
+
+async def test_a_message_counts_once_however_many_wait_for_it() -> None:
+    layer = GatedLayer()
+    feed = Feed(LayerIO(layer))
+    put = asyncio.create_task(feed.put("a", {"first": True}))
+    waiting = [asyncio.create_task(feed.settle()) for _ in range(3)]
+    await asyncio.sleep(0)
+    layer.gate.set()
+    await asyncio.gather(put, *waiting)
+    assert feed.delivered == 1
 
 
 async def test_pauses_grow_up_to_the_end_of_the_patience() -> None:

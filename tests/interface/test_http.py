@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from channels.interface import http, upload
+from channels.interface import http, outbox, upload
 from channels.layers import InMemoryChannelLayer
+from channels.types import Sending
+
+
+class BatchNotingLayer(InMemoryChannelLayer):
+    """Notes which messages are sent together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+
+    async def send_many_async(self, sendings: Sequence[Sending]) -> list[Exception | None]:
+        self.batches.append([sending.name for sending in sendings])
+        return await super().send_many_async(sendings)
 
 
 async def test_a_request_becomes_a_message_with_everything_in_it(site: Any) -> None:
@@ -196,6 +210,32 @@ class TestEnd:
         await site.worker.take("http.request")
         client.task.cancel()
         await site.worker.take("http.disconnect")
+
+    async def test_http_disconnect_takes_no_round_trip_of_its_own_between_requests(
+        self, make_site: Any, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(outbox, "RIDE_SECONDS", 3600.0)
+        site = make_site(BatchNotingLayer())
+        for _ in range(2):
+            client = site.http()
+            message = await site.worker.take("http.request")
+            site.worker.reply(message, status=200, content=b"")
+            await client.response()
+            await client.ended()
+            while site.application._runtime()._tasks:
+                await asyncio.sleep(0)
+        assert site.layer.batches == [["http.request"], ["http.disconnect", "http.request"]]
+
+    async def test_a_shutdown_sends_the_http_disconnect_that_waits(
+        self, make_site: Any, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(outbox, "RIDE_SECONDS", 3600.0)
+        site = make_site()
+        client = site.http()
+        site.worker.reply(await site.worker.take("http.request"), status=200, content=b"")
+        await client.ended()
+        await site.application._runtime().shut_down()
+        assert len(site.worker.waiting("http.disconnect")) == 1
 
     async def test_http_disconnect_is_dropped_silently_when_its_channel_is_full(
         self, make_site: Any, caplog: Any
@@ -459,10 +499,12 @@ class TestFlowControl:
     ) -> None:
         monkeypatch.setattr(http, "MAILBOX_BYTES", 10_000)
         client = site.http()
-        client.writable.clear()
         message = await site.worker.take("http.request")
         site.worker.reply(message, status=200, content=b"x", more_content=True)
-        for _ in range(4):
+        assert (await client.take())["status"] == 200
+        assert (await client.take())["body"] == b"x"
+        client.writable.clear()
+        for _ in range(5):
             site.worker.reply(message, content=b"x" * 4000, more_content=True)
         await client.ended()
         assert "10000 bytes" in caplog.text

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from channels.interface import replies
-from channels.interface.layer_io import LayerIO, Outcome
+from channels.interface import replies, websocket
+from channels.interface.layer_io import LayerIO
+from channels.interface.outbox import Outcome
 from channels.interface.replies import ReplyReader
+from channels.interface.sizes import MESSAGE_OVERHEAD
 from channels.layers import InMemoryChannelLayer
 from channels.layers.base import BaseChannelLayer
 
@@ -134,8 +136,33 @@ async def test_what_a_subclass_overrides_is_used() -> None:
     layer = CountingLayer()
     io = LayerIO(layer)
     assert await io.put("a", {}) is Outcome.SENT
-    assert await io.receive(["a"]) == ("a", {})
+    assert await io.receive(["a"]) == [(["a"], {})]
     assert (layer.sent, layer.received) == (["a"], ["a"])
+    io.close()
+
+
+async def test_of_two_ways_that_a_layer_has_the_one_for_several_messages_is_used() -> None:
+    used: list[str] = []
+
+    class NotingLayer(InMemoryChannelLayer):
+        async def send_async(self, channel: str, message: Any) -> None:
+            used.append("send_async")
+
+        async def send_many_async(self, sendings: Any) -> Any:
+            used.append("send_many_async")
+            return await super().send_many_async(sendings)
+
+        async def receive_async(self, channels: Any) -> Any:
+            used.append("receive_async")
+
+        async def receive_batch_async(self, channels: Any) -> Any:
+            used.append("receive_batch_async")
+            return await super().receive_batch_async(channels)
+
+    io = LayerIO(NotingLayer())
+    await io.put("a", {})
+    assert await io.receive(["a"]) == [(["a"], {})]
+    assert used == ["send_many_async", "receive_batch_async"]
     io.close()
 
 
@@ -150,7 +177,7 @@ async def test_what_a_layer_inherits_from_the_contract_alone_is_absent() -> None
     io = LayerIO(Partial())
     assert not io.can_refresh_groups
     assert await io.put("a", {}) is Outcome.SENT
-    assert await io.receive(["a"]) == (None, None)
+    assert await io.receive(["a"]) == []
     io.close()
 
 
@@ -164,7 +191,7 @@ async def test_a_layer_behind_a_proxy_is_used() -> None:
 
     io = LayerIO(Proxy(InMemoryChannelLayer()))  # type: ignore[arg-type]
     assert await io.put("a", {"b": 1}) is Outcome.SENT
-    assert await io.receive(["a"]) == ("a", {"b": 1})
+    assert await io.receive(["a"]) == [(["a"], {"b": 1})]
     assert io.can_refresh_groups
     io.close()
 
@@ -222,13 +249,78 @@ async def test_an_idle_reader_does_not_spin_on_a_layer_that_never_waits() -> Non
 async def test_a_busy_reader_lets_other_tasks_run() -> None:
     layer = EagerLayer()
     reader = ReplyReader(LayerIO(layer), ignore)
-    for _ in range(replies.TURN * 3):
+    turn = replies.TURN_BYTES // MESSAGE_OVERHEAD
+    for _ in range(turn * 3):
         layer.send(f"http.response.{reader.process}!gone", {})
     reader.start()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert layer.calls <= replies.TURN * 2
+    assert layer.calls <= turn * 2
     await reader.stop()
+
+
+class BroadcastLayer(InMemoryChannelLayer):
+    """Gives the batches that it is fed with, and then waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def receive_batch_async(self, channels: Any) -> Any:
+        return await self.batches.get()
+
+
+async def test_a_batch_reaches_every_mailbox_in_its_order() -> None:
+    layer = BroadcastLayer()
+    unread: list[Any] = []
+    reader = ReplyReader(LayerIO(layer), unread.append)
+    boxes = [reader.open(replies.SOCKET_REPLIES, 9, 99_999, lambda: None) for _ in range(3)]
+    everybody = [box.name for box in boxes]
+    reader.start()
+    layer.batches.put_nowait([])
+    layer.batches.put_nowait(
+        [
+            (everybody, {"text": "one"}),
+            (["websocket.send.gone", boxes[1].name], {"text": "two"}),
+            (everybody, {"text": "three"}),
+        ]
+    )
+    async with asyncio.timeout(5):
+        received = [[(await box.get()).content["text"]] for box in boxes]
+        received[1].append((await boxes[1].get()).content["text"])
+        for box, texts in zip(boxes, received, strict=True):
+            texts.append((await box.get()).content["text"])
+    assert received == [["one", "three"], ["one", "two", "three"], ["one", "three"]]
+    assert unread == [{"text": "two"}]
+    await reader.stop()
+
+
+async def test_a_reply_to_very_many_lets_other_tasks_run_meanwhile() -> None:
+    layer = BroadcastLayer()
+    reader = ReplyReader(LayerIO(layer), ignore)
+    boxes = [reader.open(replies.SOCKET_REPLIES, 9, 99_999, lambda: None) for _ in range(1000)]
+    reader.start()
+    layer.batches.put_nowait([([box.name for box in boxes], {"text": "x"})])
+    async with asyncio.timeout(5):
+        await boxes[0].get()
+    assert boxes[-1].waiting() == []
+    async with asyncio.timeout(5):
+        await boxes[-1].get()
+    await reader.stop()
+
+
+async def test_a_burst_for_one_connection_does_not_overflow_while_it_is_taken(
+    make_site: Any, monkeypatch: Any
+) -> None:
+    count = 2 * replies.TURN_BYTES // MESSAGE_OVERHEAD
+    site = make_site()
+    monkeypatch.setattr(websocket, "MAILBOX_BYTES", replies.TURN_BYTES * 5 // 4)
+    socket, connect = await site.open_socket()
+    for number in range(count):
+        site.worker.reply(connect, text=str(number))
+    assert [(await socket.take()).get("text") for _ in range(count)] == [
+        str(number) for number in range(count)
+    ]
 
 
 async def test_what_no_connection_takes_is_handed_over_all_the_same() -> None:

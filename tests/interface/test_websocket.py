@@ -309,6 +309,19 @@ class TestOpen:
         site.worker.reply(other_connect, text="unharmed")
         assert (await other.take())["text"] == "unharmed"
 
+    async def test_a_malformed_reply_to_a_group_closes_each_of_its_sockets(
+        self, site: Any
+    ) -> None:
+        sockets = [await site.open_socket() for _ in range(3)]
+        other, other_connect = await site.open_socket()
+        for _, connect in sockets:
+            site.layer.group_add("all", connect["reply_channel"])
+        site.layer.send_group("all", {"text": 1})
+        for socket, _ in sockets:
+            assert (await socket.take())["code"] == 1011
+        site.worker.reply(other_connect, text="unharmed")
+        assert (await other.take())["text"] == "unharmed"
+
     async def test_a_malformed_reply_to_the_handshake_refuses_it(self, site: Any) -> None:
         socket = site.socket(extensions=DENIAL)
         site.worker.reply(await site.worker.take("websocket.connect"), accept="yes")
