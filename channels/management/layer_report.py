@@ -53,7 +53,7 @@ def find_silent(figures: Report) -> list[str]:
     """Which shards do not answer, and why."""
     shards = figures.get("shards", [])
     return [
-        f"Shard {number} of {len(shards)}: {shard['error']}"
+        f"Shard {number} of {len(shards)}, missing from these figures: {shard['error']}"
         for number, shard in enumerate(shards, start=1)
         if shard["error"]
     ]
@@ -102,18 +102,19 @@ def _stuck_channels(figures: Report) -> Iterator[str]:
         if channel["queues_full"] and name.endswith("?"):
             yield (
                 f"{name} has {channel['queues_full']:,} full channels of {channel['queues']:,}. "
-                "Their readers do not keep up, or are gone."
+                "Readers do not keep up, or are gone."
             )
         elif channel["queues_full"]:
             yield (
                 f"{name} is full: {pending:,} messages wait, which is its capacity. Workers do "
-                "not keep up, or none reads it."
+                "not keep up, or there is none."
             )
         elif channel["messages_max_age"] >= OLD_SECONDS:
             waited, limit = age(channel["messages_max_age"]), age(figures["expiry"])
+            readers = "Readers" if name.endswith("?") else "Workers"
             yield (
                 f"{name}: the oldest message has waited {waited}, of {limit} that it may. "
-                "Workers do not keep up, or none reads this channel."
+                f"{readers} do not keep up, or there is none."
             )
 
 

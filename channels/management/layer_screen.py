@@ -89,7 +89,7 @@ class Screen:
         ]
 
     def _channels(self, report: dict[str, Any]) -> list[str]:
-        header = ["Channel", "waiting", "oldest", "capacity", "full", "sent", "sent/s"]
+        header = ["Channel", "waiting", "oldest", "capacity", "full", "sent"]
         rows = [
             [
                 _with_queues(channel),
@@ -98,10 +98,15 @@ class Screen:
                 f"{channel['capacity']:,}",
                 f"{channel['channel_full_count']:,}",
                 f"{channel['messages_count']:,}",
-                _rate(channel),
             ]
             for channel in report["channels"]
         ]
+        if report["statistics"]["messages_per_second"] is not None:
+            header.append("sent/s")
+            rows = [
+                [*row, _rate(channel)]
+                for row, channel in zip(rows, report["channels"], strict=True)
+            ]
         return self._list(report, "channels", header, rows)
 
     def _groups(self, report: dict[str, Any]) -> list[str]:
@@ -121,7 +126,7 @@ class Screen:
             ]
             for process in report["processes"]
         ]
-        header = ["Process with sockets or requests", "waiting", "oldest", "last seen"]
+        header = ["Interface process", "waiting", "oldest", "last seen"]
         return self._list(report, "processes", header, rows)
 
     def _list(

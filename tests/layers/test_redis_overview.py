@@ -276,7 +276,18 @@ def test_a_shard_that_does_not_answer_leaves_the_others(new_layer: MakeLayer) ->
         assert good == {"server": f"127.0.0.1:{first.port}", "error": None}
         assert bad["server"] == f"127.0.0.1:{second.port}"
         assert "cannot be reached" in bad["error"]
-        assert called("work", found["channels"])["messages_pending"] == 2
+        work = called("work", found["channels"])
+        assert (work["messages_pending"], work["capacity"], work["queues_full"]) == (2, 500, 0)
+
+
+def test_a_channel_is_full_when_it_is_so_on_the_shards_that_answer(new_layer: MakeLayer) -> None:
+    with RedisServer() as first, RedisServer() as second:
+        layer = new_layer(hosts=[first.url, second.url], capacity=5)
+        second.stop()
+        for _ in range(3):
+            layer.send("work", {})
+        work = called("work", layer.describe()["channels"])
+        assert (work["messages_pending"], work["capacity"], work["queues_full"]) == (3, 3, 1)
 
 
 def test_groups_are_told_without_the_sockets_of_a_shard_that_does_not_answer(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
 from ..base import statistics_name
 from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
 from .driver import Request, Steps, all_of, ask
-from .shards import Shards
+from .shards import Shards, is_spread
 
 #: Queues that one script looks at: that takes the server less than a millisecond.
 QUEUES_AT_ONCE = 100
@@ -98,7 +99,8 @@ class Overview:
             except ChannelLayerUnavailable as error:
                 looks.append(Look(str(error)))
         sockets = yield from self._count_sockets(looks)
-        channels = sum_up_channels(looks, self._capacity_of)
+        capacity_of = partial(self._capacity, looks)
+        channels = sum_up_channels(looks, capacity_of)
         sent, refused = _sums([look.totals for look in looks])
         return {
             "expiry": self._expiry,
@@ -113,8 +115,16 @@ class Overview:
             },
             "channels": channels,
             "groups": sum_up_groups(looks, sockets),
-            "processes": sum_up_processes(looks, self._capacity_of),
+            "processes": sum_up_processes(looks, capacity_of),
         }
+
+    def _capacity(self, looks: Sequence[Look], owner: str) -> int:
+        """The limit of a queue: of a normal channel, what the shards take that answer."""
+        capacity = self._capacity_of(owner)
+        if not is_spread(owner):
+            return capacity
+        answering = (number for number, look in enumerate(looks) if not look.error)
+        return sum(self._shards.share(owner, capacity, number) for number in answering)
 
     def _server(self, number: int) -> str | None:
         host = self._shards[number].location.host
