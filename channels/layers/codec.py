@@ -24,6 +24,7 @@ NESTING_LIMIT = 100
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 ATOMS = frozenset({str, bytes, bool, float, type(None)})
+LISTS, KEYS, PLAIN = (list, tuple), (str, int), (str, bytes, float)
 VERSION_BYTE = bytes([WIRE_VERSION])
 
 
@@ -33,7 +34,7 @@ def encode(message: Content) -> bytes:
     Raises ``TypeError`` for something that is no dict, and for a key or value that cannot
     travel, naming its place in the message.
     """
-    if isinstance(message, dict) and _has_text_keys(message) and _can_travel(message, 0):
+    if isinstance(message, dict) and _items_can_travel(message, 0, (str,)):
         try:
             return VERSION_BYTE + cast(bytes, msgpack.packb(message))
         except UnicodeEncodeError:
@@ -62,8 +63,7 @@ def check_version(data: bytes) -> None:
         )
 
 
-def _has_text_keys(message: Content) -> bool:
-    return all(isinstance(key, str) for key in message)
+# These run for every message, and so they are written for speed.
 
 
 def _can_travel(value: Any, depth: int) -> bool:
@@ -73,13 +73,24 @@ def _can_travel(value: Any, depth: int) -> bool:
     if isinstance(value, int):
         return INT_MIN <= value <= INT_MAX
     if isinstance(value, dict):
-        return depth < NESTING_LIMIT and all(
-            isinstance(key, str | int) and _can_travel(key, depth) and _can_travel(item, depth + 1)
-            for key, item in value.items()
-        )
-    if isinstance(value, list | tuple):
-        return depth < NESTING_LIMIT and all(_can_travel(item, depth + 1) for item in value)
-    return isinstance(value, str | bytes | float)
+        return depth < NESTING_LIMIT and _items_can_travel(value, depth, KEYS)
+    if isinstance(value, LISTS):
+        if depth >= NESTING_LIMIT:
+            return False
+        for item in value:
+            if type(item) not in ATOMS and not _can_travel(item, depth + 1):
+                return False
+        return True
+    return isinstance(value, PLAIN)
+
+
+def _items_can_travel(value: dict[Any, Any], depth: int, keys: tuple[type, ...]) -> bool:
+    for key, item in value.items():
+        if type(key) is not str and not (isinstance(key, keys) and _can_travel(key, depth)):
+            return False
+        if type(item) not in ATOMS and not _can_travel(item, depth + 1):
+            return False
+    return True
 
 
 def _find_refusal(value: Any, path: str, depth: int) -> str | None:

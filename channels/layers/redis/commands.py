@@ -6,6 +6,7 @@ a time or several in a pipeline.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,11 @@ class Commands:
     expiry: float
     group_expiry: float
 
+    @functools.cached_property
+    def _lifetimes(self) -> tuple[int, int]:
+        """How long messages live, and how long their queue is evidence."""
+        return milliseconds(self.expiry), milliseconds(LINGER_SECONDS)
+
     def owner_of(self, key: bytes) -> str:
         """The owner of the queue that is kept at ``key``."""
         return key.decode()[len(self.prefix) :]
@@ -147,19 +153,14 @@ class Commands:
             self._joined(owner),
             self._counter(push.channel),
         )
-        lifetimes = milliseconds(self.expiry), milliseconds(LINGER_SECONDS)
-        return self._call(SEND, keys, *lifetimes, push.limit, push.target, push.body)
+        return self._call(SEND, keys, *self._lifetimes, push.limit, push.target, push.body)
 
     def push(self, pushes: Sequence[Push]) -> Command:
         """The answer is a list of numbers: ``SENT``, ``GONE``, or the depth of a full queue."""
         owners: dict[str, int] = {}
         bodies: dict[bytes, int] = {}
         keys = [f"{self.stats_prefix}global", self._alive()]
-        arguments: list[Argument] = [
-            milliseconds(self.expiry),
-            milliseconds(LINGER_SECONDS),
-            len(pushes),
-        ]
+        arguments: list[Argument] = [*self._lifetimes, len(pushes)]
         for push in pushes:
             owner = push.owner
             number = owners.get(owner)

@@ -222,8 +222,15 @@ def patience_of(command: Command) -> float:
 
 def common_host(locations: Sequence[Location], requests: Sequence[Request]) -> Host | None:
     """The server that has the shards of all requests, if that is known, as it mostly is."""
-    hosts = {locations[shard].host for shard, _ in requests}
-    return hosts.pop() if len(hosts) == 1 else None
+    host = locations[requests[0].shard].host
+    for shard, _ in requests[1:]:
+        if locations[shard].host is not host:
+            return None
+    return host
+
+
+def has_failures(answers: list[Any]) -> bool:
+    return any(isinstance(answer, Exception) for answer in answers)
 
 
 def commands_of(group: list[Errand]) -> list[Command]:
@@ -261,7 +268,7 @@ class Driver:
         if host is None:
             return self._run(Errands(self.locations, requests))
         answers = self._server(host).begin([command for _, command in requests]).answers()
-        if not any(isinstance(answer, Exception) for answer in answers):
+        if not has_failures(answers):
             return answers
         errands = Errands(self.locations, requests)
         errands.note(host, errands.all, answers)
@@ -365,7 +372,7 @@ class LoopDriver:
         if host is None:
             return await self._run(Errands(self._locations, requests))
         answers = await self._server(host).execute([command for _, command in requests])
-        if not any(isinstance(answer, Exception) for answer in answers):
+        if not has_failures(answers):
             return answers
         errands = Errands(self._locations, requests)
         errands.note(host, errands.all, answers)

@@ -23,16 +23,17 @@ class Entry(NamedTuple):
         codec.check_version(self.data)
         return float(self.data[1 : self.data.index(b" ")])
 
-    def target(self) -> str:
-        """Whom it is for: see ``common.lua``."""
-        return self.data[self.data.index(b" ") + 1 : self.data.index(b"\n")].decode()
-
-    def message(self) -> bytes:
-        return self.data[:1] + self.data[self.data.index(b"\n") + 1 :]
+    def open(self) -> tuple[str, bytes]:
+        """Whom it is for (see ``common.lua``), and the encoded message."""
+        head, _, body = self.data.partition(b"\n")
+        return head[head.index(b" ") + 1 :].decode(), head[:1] + body
 
 
 class Delivery(NamedTuple):
-    """An encoded message for some channels; ``deadline`` by the monotonic clock."""
+    """An encoded message for some channels, if it is handed out before ``deadline``.
+
+    That is by the monotonic clock.
+    """
 
     deadline: float
     channels: list[str]

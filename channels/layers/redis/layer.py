@@ -100,12 +100,14 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def send(self, channel: str, message: Content) -> None:
         self.check_channel(channel)
-        self._driver.drive(self._sender.send(channel, self.encode(message)))
+        if outcome := self._driver.drive(self._sender.send(channel, self.encode(message))):
+            raise outcome
 
     async def send_async(self, channel: str, message: Content) -> None:
         self.check_channel(channel)
         steps = self._sender.send(channel, self.encode(message))
-        await self._loops.running().driver.drive(steps)
+        if outcome := await self._loops.running().driver.drive(steps):
+            raise outcome
 
     def send_many(self, sendings: Sequence[Sending]) -> list[Exception | None]:
         return self._driver.drive(self._send_many(sendings))

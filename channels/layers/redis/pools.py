@@ -31,7 +31,9 @@ class Pool:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
         self._idle: list[tuple[Any, float]] = []
         self._used: set[Any] = set()
 
@@ -39,12 +41,10 @@ class Pool:
         """A connection that works, as far as can be seen; raises what redis-py raises."""
         if self._pid != os.getpid():
             self._reset()
-        with self._changed:
+        with self._lock:
             if not self._idle and len(self._used) >= self._size:
                 self._wait()
-            connection, used_at = self._idle.pop() if self._idle else (None, 0.0)
-            if connection is None:
-                connection = self._connect()
+            connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
             self._used.add(connection)
         if used_at + FRESH_SECONDS < time.monotonic():
             self._make_sure(connection)
@@ -52,22 +52,23 @@ class Pool:
 
     def give(self, connection: Any) -> None:
         """Take a connection back that owes no answer."""
-        with self._changed:
+        with self._lock:
             if connection in self._used:
-                self._used.discard(connection)
+                self._used.remove(connection)
                 self._idle.append((connection, time.monotonic()))
-                self._changed.notify()
+                if self._waiting:
+                    self._changed.notify()
 
     def drop(self, connection: Any) -> None:
         """Close a connection that is of no use any more."""
-        with self._changed:
+        with self._lock:
             self._used.discard(connection)
             self._changed.notify()
         connection.disconnect()
 
     def close(self) -> None:
         """Close all connections; later ones are made anew."""
-        with self._changed:
+        with self._lock:
             connections = [connection for connection, _ in self._idle] + list(self._used)
             self._idle.clear()
             self._used.clear()
@@ -79,8 +80,12 @@ class Pool:
         def is_free() -> bool:
             return bool(self._idle) or len(self._used) < self._size
 
-        if not self._changed.wait_for(is_free, PATIENCE):
-            raise RedisConnectionError(_all_used(self._size))
+        self._waiting += 1
+        try:
+            if not self._changed.wait_for(is_free, PATIENCE):
+                raise RedisConnectionError(_all_used(self._size))
+        finally:
+            self._waiting -= 1
 
     def _make_sure(self, connection: Any) -> None:
         """Connect, or find out whether the server has closed the connection meanwhile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import secrets
 import time
@@ -93,8 +94,12 @@ class Receiver:
         if received[0] is not None:
             return received, (yield said) if said else []
         taken = yield from self.wait(names, said)
-        self.buffer.put(taken.entries)
-        received = yield from self.hand_out(names)
+        if taken.entries:
+            first, *others = taken.entries
+            self.buffer.put(others)
+            received = yield from self._hand_over(first.owner, first)
+            if received[0] is None:
+                received = yield from self.hand_out(names)
         return None if taken.failure and received[0] is None else received, taken.answers
 
     def wait(
@@ -121,15 +126,21 @@ class Receiver:
         if self.buffer.is_empty():
             return NOTHING
         while found := self.buffer.take(names):
-            owner, item = found
-            delivery = yield from self._open(owner, item)
-            if delivery and delivery.channels:
-                channel, *others = delivery.channels
-                if others:
-                    self.buffer.put_back(owner, delivery._replace(channels=others))
-                if (message := self._read(channel, delivery.message)) is not None:
-                    return channel, message
+            received = yield from self._hand_over(*found)
+            if received[0] is not None:
+                return received
         return NOTHING
+
+    def _hand_over(self, owner: str, item: Entry | Delivery) -> Steps[Received]:
+        """The message for the first channel of ``item``; the buffer keeps it for the others."""
+        delivery = yield from self._open(owner, item)
+        if delivery is None or not delivery.channels:
+            return NOTHING
+        channel, *others = delivery.channels
+        if others:
+            self.buffer.put_back(owner, delivery._replace(channels=others))
+        message = self._read(channel, delivery.message)
+        return NOTHING if message is None else (channel, message)
 
     def hand_out_all(self, names: list[str]) -> Steps[list[tuple[list[str], Content]]]:
         """Everything that is in the buffer."""
@@ -163,10 +174,10 @@ class Receiver:
         return min(self._shards[number].outage.pause() for number in plan)
 
     def _is_prepared(self, plan: dict[int, list[str]]) -> bool:
-        return all(
-            self._shards[number].clock.is_set() and not self.processes.due(owners)
-            for number, owners in plan.items()
-        )
+        for number, owners in plan.items():
+            if self.processes.due(owners) or not self._shards[number].clock.is_set():
+                return False
+        return True
 
     def _prepare(self, plan: dict[int, list[str]]) -> Steps[None]:
         """Learn the servers' time, and do what is due for the processes, now and then."""
@@ -194,7 +205,7 @@ class Receiver:
                 return Taken(answers, [], found)
             shard.outage.end()
             entries = [self._popped(number, found)] if found else []
-            if found and self._has_expired(entries[0]):
+            if entries and self._has_expired(entries[0]):
                 entries = yield from self._unexpired(entries)
             for (_, take_over), answer in zip(along, others, strict=True):
                 entries += take_over(answer)
@@ -306,14 +317,14 @@ class Receiver:
         if isinstance(item, Delivery):
             return item
         try:
-            clock = self._shards[item.shard].clock
-            deadline = time.monotonic() + (item.expires() - clock.now()) / 1000
-            target = item.target()
-            channels = [owner + target]
-            if target.startswith("@"):
-                group, place = target[1:].split(" ")
-                channels = yield from self.processes.members(item.shard, owner, group, place)
-            return Delivery(deadline, channels, item.message())
+            expires = item.expires()
+            target, message = item.open()
+            if not target.startswith("@"):
+                return Delivery(math.inf, [owner + target], message)
+            group, place = target[1:].split(" ")
+            channels = yield from self.processes.members(item.shard, owner, group, place)
+            seconds = (expires - self._shards[item.shard].clock.now()) / 1000
+            return Delivery(time.monotonic() + seconds, channels, message)
         except ValueError as error:
             _log_unreadable(owner, error)
             return None

@@ -43,25 +43,22 @@ class Sender:
         self._capacity_of = capacity_of
         self._channel_full = channel_full
 
-    def send(self, channel: str, body: bytes) -> Steps[None]:
-        """Send one message to one channel; raises what ``send`` of the layer raises."""
-        outcome = yield from self._send(channel, body)
-        if outcome:
-            raise outcome
-
-    def _send(self, channel: str, body: bytes) -> Steps[Outcome]:
-        """Try the shards that take the message, as long as it surely has not arrived."""
+    def send(self, channel: str, body: bytes) -> Steps[Outcome]:
+        """Send one message to one channel: to a shard that takes it, and not where it may be."""
         failure: Outcome = None
         depth = 0
-        for number in self._shards.to_send(split(channel)[0]):
-            push = self._push(number, channel, body)
+        owner, target = split(channel)
+        capacity = self._capacity_of(channel)
+        for number in self._shards.to_send(owner):
+            limit = self._shards.share(owner, capacity, number)
+            push = Push(channel, owner, target, limit, body)
             [answer] = yield [Request(number, self._shards[number].commands.send(push))]
+            if answer == SENT:
+                return None
             if isinstance(answer, ChannelLayerUnavailable):
                 failure = answer
                 if answer.may_have_arrived:
                     break
-            elif answer == SENT:
-                return None
             else:
                 depth += answer
         return failure or self._channel_full(channel, depth)
@@ -123,7 +120,7 @@ class Sender:
         """What one shard of a normal channel did not take may find room in the others."""
         for number, push in batch.refused():
             if len(self._shards.to_send(push.owner)) > 1:
-                batch.outcomes[number] = yield from self._send(push.channel, push.body)
+                batch.outcomes[number] = yield from self.send(push.channel, push.body)
 
     def _push(self, shard: int, channel: str, body: bytes) -> Push:
         owner, target = split(channel)

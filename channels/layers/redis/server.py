@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,11 @@ FAILURES = (RedisError, OSError, UnicodeError, asyncio.TimeoutError)
 
 #: What a server answers when a command had no effect.
 REFUSALS = (ResponseError, BusyLoadingError)
+
+try:
+    pack_command: Any = importlib.import_module("hiredis").pack_command
+except ImportError:
+    pack_command = None
 
 #: Makes the error for a failure at an address.
 Meaning = Callable[[str, Exception], ChannelLayerUnavailable]
@@ -146,8 +152,8 @@ class Talk:
 
 def pack(connection: Any, commands: list[tuple[Argument, ...]]) -> Any:
     """What to write for commands."""
-    if len(commands) == 1:  # by far the quickest way
-        return connection.pack_command(*commands[0])
+    if pack_command:  # redis-py would look at each argument before, and not use it for asyncio
+        return [b"".join([pack_command(command) for command in commands])]
     return connection.pack_commands(commands)
 
 
