@@ -284,7 +284,8 @@ def test_an_empty_slot_that_is_just_moved_is_asked_for_at_its_target(
     waiting = InThread(layer.receive, [channel], True)
     cluster.begin_migration(slot, target)
     # One key alone goes to the target at once, and is found there.
-    layer._driver.exchange([driver.Request(4, layer._shards[4].commands.give_back(channel, []))])
+    request = driver.Request(4, layer._shards[4].commands.give_back(channel, []))
+    assert layer._driver.exchange([request]) == [0]
     assert source.ask("INFO", "errorstats")["errorstat_ASK"]["count"] >= 1
     assert waiting.outcome() == (None, None)
     cluster.end_migration(slot, target)
