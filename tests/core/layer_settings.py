@@ -11,4 +11,5 @@ CHANNEL_LAYERS = {
         "CONFIG": json.loads(os.environ["LAYER_CONFIG"]),
         "ROUTING": [],
     },
+    "broken": {"BACKEND": "no.such.Layer"},
 }

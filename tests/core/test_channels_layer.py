@@ -357,8 +357,9 @@ def test_flush_while_a_server_is_away_is_refused_before_anything_is_lost(
     ("arguments", "message"),
     [
         (["--limit=-1"], "--limit must be 0 or more, not -1"),
-        (["--watch=0"], "--watch must be more than 0, not 0"),
-        (["--watch=nan"], "--watch must be more than 0, not nan"),
+        (["--watch=0"], "--watch must be a number of seconds, not 0"),
+        (["--watch=nan"], "--watch must be a number of seconds, not nan"),
+        (["--watch=inf"], "--watch must be a number of seconds, not inf"),
         (["--flush", "--json"], "--flush goes with neither --watch nor --json"),
         (["--flush", "--watch"], "--flush goes with neither --watch nor --json"),
     ],
@@ -408,6 +409,7 @@ class CommandProcess:
                 "DJANGO_SETTINGS_MODULE": "tests.core.layer_settings",
                 "PYTHONPATH": str(ROOT),
                 "LAYER_CONFIG": json.dumps(config),
+                "PYTHONUNBUFFERED": "",
                 "TERM": "xterm",
                 "COLUMNS": "80",
                 "LINES": "24",
@@ -467,6 +469,14 @@ def start(redis_config: Config) -> Iterator[Callable[..., CommandProcess]]:
     yield start_command
     for command in started:
         command.close()
+
+
+def test_what_is_wrong_elsewhere_keeps_nobody_from_looking(
+    layer: RedisChannelLayer, start: Callable[..., CommandProcess]
+) -> None:
+    command = start()
+    command.hear("default: ", "Nothing looks wrong.")
+    assert command.end() == (0, "")
 
 
 def test_watch_on_a_pipe_goes_on_until_it_is_interrupted(

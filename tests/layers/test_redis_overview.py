@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_what_has_expired_does_not_wait(new_layer: MakeLayer) -> None:
     assert called("work", layer.describe()["channels"])["messages_max_age"] < 40
 
 
+def test_a_queue_of_which_everything_has_expired_is_empty(new_layer: MakeLayer) -> None:
+    layer, hasty = new_layer(), new_layer(expiry=0.05)
+    layer.send("work", {})
+    hasty.send("work", {})
+    layer.receive(["work"])
+
+    def work() -> Any:
+        return called("work", layer.describe()["channels"])
+
+    wait_until(lambda: work()["messages_pending"] == 0, "the message has expired")
+    assert (work()["messages_max_age"], work()["queues"]) == (0, 0)
+
+
 def test_full_channels_come_first_and_idle_ones_last(new_layer: MakeLayer) -> None:
     layer = new_layer(channel_capacity={"tiny": 2})
     for channel, number in {"some": 3, "many": 5, "tiny": 2, "idle": 1}.items():
@@ -161,7 +175,7 @@ def test_single_reader_channels_are_summed_up(layer: RedisChannelLayer) -> None:
 
 
 def test_a_single_reader_channel_is_full_by_itself(new_layer: MakeLayer) -> None:
-    layer = new_layer(capacity=3)
+    layer = new_layer(channel_capacity={re.compile(r"body\?.+"): 3})
     for name, number in {"body?a": 3, "body?b": 2, "body?c": 3}.items():
         for _ in range(number):
             layer.send(name, {})
@@ -205,6 +219,16 @@ def test_a_process_that_is_dead(redis_layer: RedisChannelLayer, client: redis.Re
     assert process["last_seen"] > 3600
 
 
+def test_a_process_was_seen_when_it_last_read_any_of_its_queues(
+    redis_layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    redis_layer.receive(["x.p!", "y.p!"])
+    kill(client, redis_layer, "x.p!")
+    [process] = redis_layer.describe()["processes"]
+    assert process["alive"] is True
+    assert process["last_seen"] < 30
+
+
 def test_messages_for_a_process_that_never_was(redis_layer: RedisChannelLayer) -> None:
     redis_layer.send("x.p!s", {})
     process = called("p", redis_layer.describe()["processes"])
@@ -231,6 +255,7 @@ def test_the_members_of_a_dead_process_do_not_count(
     for process in ("x.p!", "x.q!"):
         redis_layer.receive([process])
         redis_layer.group_add("g", f"{process}s")
+    redis_layer.group_add("deserted", "x.p!s")
     kill(client, redis_layer, "x.p!")
     assert redis_layer.describe()["groups"] == [{"name": "g", "members": 1, "processes": 1}]
 
@@ -305,6 +330,21 @@ def test_groups_are_told_without_the_sockets_of_a_shard_that_does_not_answer(
             layer.group_add(group, f"{process}!s")
         second.stop()
         assert layer.describe()["groups"] == [{"name": group, "members": 1, "processes": 1}]
+
+
+def test_what_is_known_is_told_when_a_server_fails_on_the_way(redis_config: Config) -> None:
+    with RedisServer("user ann on >secret ~* &* +@all -zcount") as server:
+        boss = RedisChannelLayer(**{**redis_config, "hosts": [server.url]})
+        boss.send("work", {})
+        boss.group_add("g", "x.p!s")
+        url = f"redis://ann:secret@127.0.0.1:{server.port}/0"
+        layer = RedisChannelLayer(**{**redis_config, "hosts": [url]})
+        found = layer.describe()
+        assert "refused the command" in found["shards"][0]["error"]
+        assert found["statistics"]["messages_count"] == 1
+        assert found["groups"] == []
+        for each in (boss, layer):
+            each.close()
 
 
 class TaggedLayer(RedisChannelLayer):

@@ -31,7 +31,7 @@ HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 class Command(BaseCommand):
     help = "Shows what a channel layer holds and what looks wrong there, or empties it."
     leave_locale_alone = True
-    # It is there for when something is broken, and needs nothing of the rest of the project.
+    # It is for when something is broken, and needs nothing of the rest of the project.
     requires_system_checks: list[str] = []  # noqa: RUF012
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -151,7 +151,7 @@ def _check(options: dict[str, Any]) -> None:
         raise CommandError(f"--limit must be 0 or more, not {options['limit']}.")
     watch = options["watch"]
     if watch is not None and not (watch > 0 and math.isfinite(watch)):
-        raise CommandError(f"--watch must be more than 0, not {watch:g}.")
+        raise CommandError(f"--watch must be a number of seconds, not {watch:g}.")
     if options["flush"] and (options["json"] or watch is not None):
         raise CommandError("--flush goes with neither --watch nor --json.")
 
