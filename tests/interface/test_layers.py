@@ -107,6 +107,26 @@ async def test_a_layer_without_coroutines_serves_sockets(make_site: Any) -> None
     assert (await take(site.layer, "websocket.disconnect"))["order"] == 4
 
 
+async def test_a_layer_on_redis_serves_sockets_requests_and_groups(
+    make_site: Any, redis_layer: Any
+) -> None:
+    site = make_site(redis_layer)
+    sockets = [await site.open_socket() for _ in range(3)]
+    for number, (socket, connect) in enumerate(sockets):
+        await asyncio.to_thread(site.layer.group_add, "all", connect["reply_channel"])
+        socket.text(str(number))
+    frames = [await site.worker.take("websocket.receive") for _ in sockets]
+    assert sorted(frame["text"] for frame in frames) == ["0", "1", "2"]
+    for text in ("one", "two"):
+        await asyncio.to_thread(site.layer.send_group, "all", {"text": text})
+    for socket, _ in sockets:
+        assert [(await socket.take())["text"] for _ in range(2)] == ["one", "two"]
+    client = site.http()
+    site.worker.reply(await site.worker.take("http.request"), status=200, content=b"ok")
+    assert (await client.response())[2] == b"ok"
+    await site.worker.take("http.disconnect")
+
+
 async def test_the_full_of_a_third_party_is_understood(make_site: Any) -> None:
     site = make_site(ThirdPartyLayer(capacity=1))
     site.layer.send("http.request", {})
