@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -27,6 +28,9 @@ from ..redis_server import RedisServer
 from .tools import ForeignLayer
 
 ROOT = Path(__file__).parents[2]
+
+#: Seconds that a command may take to say what it is expected to.
+PATIENCE = 20
 
 Config = dict[str, Any]
 Use = Callable[..., Any]
@@ -431,8 +435,9 @@ class CommandProcess:
         at = 0
         for word in words:
             while (found := self.heard.find(word, at)) < 0:
-                part = os.read(self._output, 10_000)
-                assert part, self.heard
+                ready, _, _ = select.select([self._output], [], [], PATIENCE)
+                part = os.read(self._output, 10_000) if ready else b""
+                assert part, f"{word!r} does not come after {self.heard!r}"
                 self.heard += part.decode()
             at = found + len(word)
         text, self.heard = self.heard[:at], self.heard[at:]
@@ -445,7 +450,7 @@ class CommandProcess:
         """The exit code and what was said on stderr, once it has ended."""
         assert self.process.stderr
         errors = self.process.stderr.read().decode()
-        return self.process.wait(20), errors
+        return self.process.wait(PATIENCE), errors
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -490,6 +495,15 @@ def test_watch_on_a_pipe_goes_on_until_it_is_interrupted(
     [work] = found["channels"]
     assert work["name"] == "work"
     assert found["statistics"]["messages_per_second"] > 0
+    command.process.send_signal(signal.SIGINT)
+    assert command.end() == (0, "")
+
+
+def test_a_look_is_told_at_once(
+    layer: RedisChannelLayer, start: Callable[..., CommandProcess]
+) -> None:
+    command = start("--watch=3600")
+    command.hear("Nothing looks wrong.")
     command.process.send_signal(signal.SIGINT)
     assert command.end() == (0, "")
 
