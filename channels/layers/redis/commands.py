@@ -99,13 +99,21 @@ class Command:
 
 
 class Push(NamedTuple):
-    """A message on its way to a queue; ``target`` as in ``common.lua``."""
+    """A message on its way to the queue of ``owner``, which takes so many of them.
+
+    ``target`` as in ``common.lua``; ``group`` if it is for the members of a group there.
+    """
 
     channel: str
     owner: str
     target: str
     limit: int
     body: bytes
+    group: str = ""
+
+    def blob(self) -> bytes:
+        """What is put into an entry."""
+        return self.target.encode() + b"\n" + self.body
 
 
 #: What a push came to, where it is not the depth of a full queue.
@@ -153,28 +161,38 @@ class Commands:
             self._joined(owner),
             self._counter(push.channel),
         )
-        return self._call(SEND, keys, *self._lifetimes, push.limit, push.target, push.body)
+        return self._call(SEND, keys, *self._lifetimes, push.limit, push.blob())
 
     def push(self, pushes: Sequence[Push]) -> Command:
         """The answer is a list of numbers: ``SENT``, ``GONE``, or the depth of a full queue."""
         owners: dict[str, int] = {}
         bodies: dict[bytes, int] = {}
         keys = [f"{self.stats_prefix}global", self._alive()]
-        arguments: list[Argument] = [*self._lifetimes, len(pushes)]
+        runs: list[Argument] = []
+        count, count_at, last = 0, 0, None
         for push in pushes:
-            owner = push.owner
-            number = owners.get(owner)
-            if number is None:
-                number = owners[owner] = len(owners) + 1
-                keys += (
-                    self._queue(owner),
-                    self._joined(owner),
-                    self._journal(owner),
-                    self._counter(push.channel),
-                )
-            body = bodies.setdefault(push.body, len(bodies) + 1)
-            arguments += (number, push.limit, push.target, body)
-        return self._call(PUSH, keys, *arguments, *bodies)
+            way = push.owner, push.group
+            if way != last:
+                last, count, count_at = way, count + 1, len(runs) + 3
+                if push.owner not in owners:
+                    owners[push.owner] = len(owners) + 1
+                    keys += self._keys_of(push)
+                runs += (owners[push.owner], push.limit, push.group, 0)
+            runs[count_at] += 1  # type: ignore[operator]
+            runs.append(
+                bodies.setdefault(push.body, len(bodies) + 1) if push.group else push.blob()
+            )
+        first_body = 3 + len(runs)
+        return self._call(PUSH, keys, *self._lifetimes, count, *runs, *bodies, first_body)
+
+    def _keys_of(self, push: Push) -> tuple[str, ...]:
+        owner = push.owner
+        return (
+            self._queue(owner),
+            self._joined(owner),
+            self._journal(owner),
+            self._counter(push.channel),
+        )
 
     def receive(self, owners: Sequence[str]) -> Command:
         """The answer is the number of an owner and its entry, or nothing."""

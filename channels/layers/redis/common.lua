@@ -20,9 +20,9 @@
 -- keeps its members in its memory too, by reading its journal: so a group's message is one entry
 -- that names the group and the place in the journal, whatever the number of members.
 --
--- An entry is one byte of wire version, the time it expires (milliseconds, decimal, by this
--- server's clock), a space, its target, a newline, and the message. The target is what follows
--- the "!", or "@<group> <place in the journal>", or nothing.
+-- An entry is one byte of version, the time it expires (milliseconds, decimal, by this server's
+-- clock), a space, its target, a newline, and the message, which begins with a version of its own.
+-- The target is what follows the "!", or "@<group> <place in the journal>", or nothing.
 --
 -- A record of the journal has one field, "c": kind, group, socket, when it lapses, separated by
 -- spaces. The kinds: "+" joined, "=" was a member and stays one for longer, "-" left.
@@ -57,10 +57,9 @@ local function drop_expired(queue)
     return dropped
 end
 
--- What is queued for a message that expires at this time.
-local function make_entry(expires, target, body)
-    local head = string.format('%.0f %s\n', expires, target)
-    return string.sub(body, 1, 1) .. head .. string.sub(body, 2)
+-- How an entry begins that expires at this time.
+local function entry_head(expires)
+    return string.format('\1%.0f ', expires)
 end
 
 -- Queue an entry: nothing, or how deep the queue is when that is its limit.

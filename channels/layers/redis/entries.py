@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .. import codec
+#: How entries begin, see ``common.lua``.
+VERSION = b"\x01"
 
 
 class Entry(NamedTuple):
@@ -19,14 +20,18 @@ class Entry(NamedTuple):
     data: bytes
 
     def expires(self) -> float:
-        """Milliseconds by the server's clock; ``ValueError`` for an unknown wire version."""
-        codec.check_version(self.data)
+        """Milliseconds by the server's clock; ``ValueError`` for an unknown version."""
+        if self.data[:1] != VERSION:
+            raise ValueError(
+                f"an entry begins with {self.data[:1]!r}, but this release of channels reads "
+                f"those that begin with {VERSION!r}: run the same release in every process"
+            )
         return float(self.data[1 : self.data.index(b" ")])
 
     def open(self) -> tuple[str, bytes]:
         """Whom it is for (see ``common.lua``), and the encoded message."""
-        head, _, body = self.data.partition(b"\n")
-        return head[head.index(b" ") + 1 :].decode(), head[:1] + body
+        head, _, message = self.data.partition(b"\n")
+        return head[head.index(b" ") + 1 :].decode(), message
 
 
 class Delivery(NamedTuple):

@@ -3,15 +3,38 @@
 -- that they keep their order.
 -- KEYS: the counter of all channels, the announced processes; for each owner its queue, groups,
 -- journal and counter.
--- ARGV: expiry, linger, number of messages; for each message the number of its owner, limit,
--- target ("@" and the group for a member), number of its body; the bodies.
+-- ARGV: expiry, how long a queue is evidence, number of runs; for each run of messages to one owner
+-- the number of the owner, its limit, the group of which it is a member ("" for none), the number
+-- of messages, and these: target, newline and body, or for a member the number of a body; the
+-- bodies.
 local SENT, GONE = -1, -2
-
-local expiry, evidence, messages = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local bodies = 3 + messages * 4
-local expires = now + expiry
-local fulls, sents, refusals = {}, {}, {}
+local expiry, evidence, runs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local head = entry_head(now + expiry)
+local owners = {}
 local results = {}
+
+local function owner_with(number)
+    local first = 3 + (number - 1) * 4
+    local owner = {
+        queue = KEYS[first], joined = KEYS[first + 1], journal = KEYS[first + 2],
+        counter = KEYS[first + 3], entries = {}, refused = 0,
+    }
+    owner.depth = redis.call('LLEN', owner.queue)
+    owners[number] = owner
+    return owner
+end
+
+-- Whether there is no room. What was expired goes, and what was to be read ends memberships.
+local function is_full(owner, limit)
+    if owner.depth < limit then
+        return false
+    end
+    if drop_expired(owner.queue) then
+        redis.call('UNLINK', owner.joined)
+        owner.depth = redis.call('LLEN', owner.queue) + #owner.entries
+    end
+    return owner.depth >= limit
+end
 
 -- The place in the journal: its last record, or what comes before all those of this millisecond.
 local function place_in(journal)
@@ -19,49 +42,61 @@ local function place_in(journal)
     return last and last[1] or string.format('%.0f-18446744073709551615', now - 1)
 end
 
-local function push(owner, limit, target, body)
-    local first = 3 + (owner - 1) * 4
-    local queue, joined = KEYS[first], KEYS[first + 1]
-    if fulls[owner] then
-        refusals[owner] = refusals[owner] + 1
-        return fulls[owner]
+-- The target of a message to a group, for one of its members; nothing when it is none any more.
+local function target_in(group, owner)
+    if not is_member(KEYS[2], owner.queue, owner.joined, group) then
+        return nil
     end
-    if string.byte(target) == 64 then
-        if not is_member(KEYS[2], queue, joined, string.sub(target, 2)) then
-            return GONE
-        end
-        target = string.sub(queue, -1) == '!' and target .. ' ' .. place_in(KEYS[first + 2]) or ''
+    local is_process = string.sub(owner.queue, -1) == '!'
+    return is_process and '@' .. group .. ' ' .. place_in(owner.journal) or ''
+end
+
+local function push(owner, limit, entry)
+    if owner.full or is_full(owner, limit) then
+        owner.full = owner.full or owner.depth
+        owner.refused = owner.refused + 1
+        return owner.full
     end
-    local depth = queue_up(queue, joined, limit, make_entry(expires, target, body))
-    if depth then
-        fulls[owner], refusals[owner] = depth, (refusals[owner] or 0) + 1
-        return depth
-    end
-    sents[owner] = (sents[owner] or 0) + 1
+    owner.entries[#owner.entries + 1] = entry
+    owner.depth = owner.depth + 1
     return SENT
 end
 
-local function count_all(counts, field)
-    local total = 0
-    for owner, number in pairs(counts) do
-        count(KEYS[6 + (owner - 1) * 4], field, number)
-        total = total + number
-    end
-    if total > 0 then
-        count(KEYS[1], field, total)
-    end
+local function push_to_member(owner, limit, group, body)
+    local target = target_in(group, owner)
+    return target and push(owner, limit, head .. target .. '\n' .. body) or GONE
 end
 
-for message = 1, messages do
-    local at = message * 4
-    results[message] = push(
-        tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[bodies + ARGV[at + 3]]
-    )
+local bodies = tonumber(ARGV[#ARGV])
+local at = 4
+for _ = 1, runs do
+    local number, limit = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    local group, count_here = ARGV[at + 2], tonumber(ARGV[at + 3])
+    local owner = owners[number] or owner_with(number)
+    for message = at + 4, at + 3 + count_here do
+        results[#results + 1] = group == '' and push(owner, limit, head .. ARGV[message])
+            or group ~= '' and push_to_member(owner, limit, group, ARGV[bodies + ARGV[message]])
+    end
+    at = at + 4 + count_here
 end
-for owner in pairs(sents) do
-    local first = 3 + (owner - 1) * 4
-    keep_queue(KEYS[first], KEYS[first + 1], expiry, evidence)
+
+local sent, refused = 0, 0
+for _, owner in pairs(owners) do
+    local count_here = #owner.entries
+    if count_here > 0 then
+        redis.call('RPUSH', owner.queue, unpack(owner.entries))
+        keep_queue(owner.queue, owner.joined, expiry, evidence)
+        count(owner.counter, 'messages_count', count_here)
+    end
+    if owner.refused > 0 then
+        count(owner.counter, 'channel_full_count', owner.refused)
+    end
+    sent, refused = sent + count_here, refused + owner.refused
 end
-count_all(sents, 'messages_count')
-count_all(refusals, 'channel_full_count')
+if sent > 0 then
+    count(KEYS[1], 'messages_count', sent)
+end
+if refused > 0 then
+    count(KEYS[1], 'channel_full_count', refused)
+end
 return results

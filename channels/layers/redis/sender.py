@@ -26,6 +26,15 @@ class Encoded(NamedTuple):
     to_group: bool
 
 
+class Way(NamedTuple):
+    """How to get to a channel: see ``Push``."""
+
+    shard: int
+    owner: str
+    target: str
+    limit: int
+
+
 class Sender:
     """Says what is to be said to send messages.
 
@@ -82,20 +91,36 @@ class Sender:
 
     def _sort(self, messages: Sequence[Encoded | Exception], owners: dict[str, Any]) -> Batch:
         batch = Batch(self._shards, len(messages))
+        ways: dict[str, Way] = {}
         for number, message in enumerate(messages):
             if isinstance(message, Exception):
                 batch.outcomes[number] = message
-            elif not message.to_group:
-                shard = self._shards.to_send(split(message.name)[0])[0]
-                batch.add(number, shard, self._push(shard, message.name, message.body))
-            elif isinstance(found := owners[message.name], Exception):
-                batch.outcomes[number] = found
+            elif message.to_group:
+                self._add_members(batch, number, message, owners[message.name])
             else:
-                for owner, score in pairs(found):
-                    push = self._push_to_member(message.name, owner.decode(), message.body)
-                    batch.add(number, self._shards.home(push.owner), push)
-                    batch.scores[message.name, push.owner] = score
+                name = message.name
+                way = ways.get(name) or ways.setdefault(name, self._way_to(name))
+                push = Push(name, way.owner, way.target, way.limit, message.body)
+                batch.add(number, way.shard, push)
         return batch
+
+    def _add_members(self, batch: Batch, number: int, message: Encoded, owners: Any) -> None:
+        if isinstance(owners, Exception):
+            batch.outcomes[number] = owners
+            return
+        for name, score in pairs(owners):
+            owner = name.decode()
+            home = self._shards.home(owner)
+            limit = self._shards.share(owner, self._capacity_of(owner), home)
+            batch.add(number, home, Push(owner, owner, "", limit, message.body, message.name))
+            batch.scores[message.name, owner] = score
+
+    def _way_to(self, channel: str) -> Way:
+        """The same one for all messages of a batch, so that they keep their order."""
+        owner, target = split(channel)
+        shard = self._shards.to_send(owner)[0]
+        limit = self._shards.share(owner, self._capacity_of(channel), shard)
+        return Way(shard, owner, target, limit)
 
     def finish(self, batch: Batch) -> Steps[list[Outcome]]:
         """Do what is left when all of a batch has been said; returns its outcomes."""
@@ -121,15 +146,6 @@ class Sender:
         for number, push in batch.refused():
             if len(self._shards.to_send(push.owner)) > 1:
                 batch.outcomes[number] = yield from self.send(push.channel, push.body)
-
-    def _push(self, shard: int, channel: str, body: bytes) -> Push:
-        owner, target = split(channel)
-        limit = self._shards.share(owner, self._capacity_of(channel), shard)
-        return Push(channel, owner, target, limit, body)
-
-    def _push_to_member(self, group: str, owner: str, body: bytes) -> Push:
-        limit = self._shards.share(owner, self._capacity_of(owner), self._shards.home(owner))
-        return Push(owner, owner, f"@{group}", limit, body)
 
 
 class Refusal(NamedTuple):
@@ -194,18 +210,24 @@ class Batch:
                 yield number, push
 
     def _note(self, number: int, push: Push, result: Any) -> None:
-        is_member = push.target.startswith("@")
-        if isinstance(result, Exception):
+        if result == SENT:
+            return
+        if result == GONE:
+            self.gone.append((push.group, push.owner))
+        elif isinstance(result, ChannelLayerUnavailable):
             self.outcomes[number] = self.outcomes[number] or result
-            if not getattr(result, "may_have_arrived", False):
-                self._refused.append((number, push))
-        elif result == GONE:
-            self.gone.append((push.target[1:], push.owner))
-        elif result != SENT:
+            if not result.may_have_arrived:
+                self._note_refusal(number, push)
+        else:
             self._full[push.owner] = result
-            if not is_member:
-                self.outcomes[number] = Refusal(push.channel, result)
-                self._refused.append((number, push))
+            self._note_refusal(number, push, result)
+
+    def _note_refusal(self, number: int, push: Push, depth: int | None = None) -> None:
+        if push.group:
+            return  # a member whose channel is full misses the message
+        self._refused.append((number, push))
+        if depth is not None:
+            self.outcomes[number] = Refusal(push.channel, depth)
 
 
 def _part(waiting: list[tuple[int, Push]]) -> int:
