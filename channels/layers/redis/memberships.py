@@ -60,17 +60,17 @@ class Memberships:
             self._recent = deque(map(self._parse, journal))
             self.place = journal[-1][0].decode() if journal else START
 
-    def read(self, journal: list[Any]) -> None:
+    def read(self, journal: list[Any], now: float) -> None:
         """Take over what the journal says beyond ``place``."""
-        if not journal:
-            return
         with self._lock:
+            self._forget_before(now - self._retention)
+            if not journal:
+                return
             known = parse_place(self.place)
             for change in map(self._parse, journal):
                 if change.place > known:
                     self._apply(change)
             self.place = max(self.place, journal[-1][0].decode(), key=parse_place)
-            self._forget_before(parse_place(self.place)[0] - self._retention)
 
     def members(self, group: str, place: str, now: float) -> list[str]:
         """The channels that belonged to ``group`` at a place of the journal."""

@@ -85,7 +85,8 @@ class Processes:
         """Take over the answer to ``changes``."""
         process = self._process(owner)
         if self._is_up_to_date(process):
-            process.memberships.read(journal)
+            number = self._shards.home(owner)
+            process.memberships.read(journal, self._now(number))
             if len(journal) < RECORDS_AT_ONCE:
                 process.read_at = time.monotonic()
 
@@ -153,7 +154,7 @@ class Processes:
         while True:
             read_at = time.monotonic()
             journal = yield from ask(number, self.changes(number, owner))
-            process.memberships.read(journal)
+            process.memberships.read(journal, self._now(number))
             if len(journal) < RECORDS_AT_ONCE:
                 process.read_at = read_at
                 return
