@@ -521,6 +521,7 @@ def test_watch_on_a_terminal_draws_anew_and_stays_within_it(
     assert len(lines) <= 24
     assert "more lines" in lines[-1]
     command.process.send_signal(signal.SIGINT)
+    command.hear(f"{clear}\r\n")
     assert command.end() == (0, "")
 
 

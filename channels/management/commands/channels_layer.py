@@ -91,7 +91,8 @@ class Command(BaseCommand):
                 self._show(layer, options, rates)
                 time.sleep(options["watch"])
         except KeyboardInterrupt:
-            pass
+            if self.stdout.isatty():
+                self.stdout.write()  # so that the prompt of the shell has a line of its own
 
     def _show(
         self, layer: ChannelLayerWrapper, options: dict[str, Any], rates: Rates
