@@ -61,6 +61,7 @@ class Script:
 SEND = Script("send")
 PUSH = Script("push")
 RECEIVE = Script("receive")
+DRAIN = Script("drain")
 RETURN = Script("return")
 JOIN = Script("join")
 LEAVE = Script("leave")
@@ -212,9 +213,13 @@ class Commands:
     def is_bell(self, key: bytes) -> bool:
         return key.startswith(self._bell("").encode())
 
-    def take(self, owner: str, count: int) -> Command:
-        """The answer is a list of up to ``count`` entries, or nothing."""
-        return Command("LPOP", self._queue(owner), count)
+    def drain(self, places: dict[str, str], count: int) -> Command:
+        """Takes what else waits for the processes in ``places``, and reads their journals on.
+
+        The answer is, for each process, a list of up to ``count`` entries, and one of records.
+        """
+        keys = [key for owner in places for key in (self._queue(owner), self._journal(owner))]
+        return self._call(DRAIN, keys, count, RECORDS_AT_ONCE, *places.values())
 
     def give_back(self, owner: str, entries: Sequence[bytes]) -> Command:
         """Put entries back to the front, in the order in which they were taken."""

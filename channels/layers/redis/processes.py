@@ -63,26 +63,29 @@ class Processes:
         process = self._process(owner)
         process.due_at = time.monotonic() + ANNOUNCE_SECONDS
         known, groups, flushed, dead = yield from ask(number, commands.announce(owner))
-        was_flushed = flushed and not known
         is_up_to_date = self._is_up_to_date(process)
         if is_up_to_date:
             yield from self._catch_up(number, process)
             process.may_be_lost |= self._has_more(number, process, groups)
-        if process.read_at is not None and not was_flushed and (process.may_be_lost or not known):
+        # After a flush nothing is lost, and for as long as it may still go on: what it has left
+        # counts.
+        has_lost = not flushed and (process.may_be_lost or not known)
+        if process.read_at is not None and has_lost:
             yield from self._restore(number, process)
-        if not is_up_to_date or was_flushed:
+        if not is_up_to_date or flushed:
             yield from self._load(number, process)
         process.may_be_lost = False
         for name in dead:
             yield from self._bury(number, name.decode())
 
-    def changes(self, number: int, owner: str) -> Command:
-        """Asks for what was recorded for a process since its journal was read."""
-        place = self._process(owner).memberships.place
-        return self._shards[number].commands.changes(owner, place)
+    def places(self, owners: Iterable[str]) -> dict[str, str]:
+        """Up to where the journals of those of ``owners`` were read that are processes."""
+        return {
+            owner: self._process(owner).memberships.place for owner in owners if is_process(owner)
+        }
 
     def read(self, owner: str, journal: list[Any]) -> None:
-        """Take over the answer to ``changes``."""
+        """Take over what was recorded for a process since its journal was read."""
         process = self._process(owner)
         if self._is_up_to_date(process):
             number = self._shards.home(owner)
@@ -153,7 +156,8 @@ class Processes:
         owner = process.memberships.owner
         while True:
             read_at = time.monotonic()
-            journal = yield from ask(number, self.changes(number, owner))
+            place = process.memberships.place
+            journal = yield from ask(number, self._shards[number].commands.changes(owner, place))
             process.memberships.read(journal, self._now(number))
             if len(journal) < RECORDS_AT_ONCE:
                 process.read_at = read_at

@@ -7,8 +7,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...exceptions import ChannelLayerUnavailable
@@ -27,9 +26,6 @@ BATCH = 100
 NOTHING: Received = (None, None)
 
 Item = TypeVar("Item")
-
-#: A request, and what takes its answer over and returns the entries in it.
-Along = tuple[Request, Callable[[Any], list[Entry]]]
 
 
 class Taken(NamedTuple):
@@ -196,10 +192,12 @@ class Receiver:
         end = time.monotonic() + self._block_seconds
         while (seconds := end - time.monotonic()) > 0 or said:
             requests = [*said, Request(number, shard.commands.block(_rotated(owners), seconds))]
-            along = self._along(number, owners, batch)
-            heard = yield [*requests, *(request for request, _ in along)] if along else requests
+            if places := self.processes.places(owners):
+                drain = shard.commands.drain(places, BATCH if batch else 0)
+                requests.append(Request(number, drain))
+            heard = yield requests
             answers += heard[: len(said)]
-            found, *others = heard[len(said) :]
+            found, *drained = heard[len(said) :]
             if isinstance(found, ChannelLayerUnavailable):
                 self._note_failure(number, found)
                 return Taken(answers, [], found)
@@ -207,36 +205,22 @@ class Receiver:
             entries = [self._popped(number, found)] if found else []
             if entries and self._has_expired(entries[0]):
                 entries = yield from self._unexpired(entries)
-            for (_, take_over), answer in zip(along, others, strict=True):
-                entries += take_over(answer)
+            for answer in drained:
+                entries += self._take_over(number, places, answer)
             if entries or not found:
                 return Taken(answers, entries)
             said = ()
         return Taken(answers, [])
 
-    def _along(self, number: int, owners: list[str], batch: bool) -> list[Along]:
-        """What is asked for in the same write as the blocking command, which it follows."""
-        along: list[Along] = []
-        commands = self._shards[number].commands
-        for owner in owners:
-            if not is_process(owner):
-                continue
-            if batch:
-                take = partial(self._take_more, number, owner)
-                along.append((Request(number, commands.take(owner, BATCH)), take))
-            read = partial(self._read_journal, owner)
-            along.append((Request(number, self.processes.changes(number, owner)), read))
-        return along
-
-    def _take_more(self, number: int, owner: str, answer: Any) -> list[Entry]:
-        found = [] if answer is None or isinstance(answer, Exception) else answer
-        entries = [Entry(number, owner, data) for data in found]
+    def _take_over(self, number: int, owners: Iterable[str], drained: Any) -> list[Entry]:
+        """What the answer to ``drain`` holds, which follows that of a blocking command."""
+        if isinstance(drained, Exception):
+            return []
+        entries = []
+        for owner, (found, journal) in zip(owners, drained, strict=True):
+            entries += [Entry(number, owner, data) for data in found]
+            self.processes.read(owner, journal)
         return [entry for entry in entries if not self._has_expired(entry)]
-
-    def _read_journal(self, owner: str, answer: Any) -> list[Entry]:
-        if not isinstance(answer, Exception):
-            self.processes.read(owner, answer)
-        return []
 
     def _wait_on_several(self, plan: dict[int, list[str]]) -> Steps[Taken]:
         """Look at each server, then wait on all of them, leaving out those that are away."""

@@ -99,7 +99,9 @@ class Sender:
                 self._add_members(batch, number, message, owners[message.name])
             else:
                 name = message.name
-                way = ways.get(name) or ways.setdefault(name, self._way_to(name))
+                way = ways.get(name) or self._way_to(name)
+                if not self._shards.spreads(way.owner):
+                    ways[name] = way
                 push = Push(name, way.owner, way.target, way.limit, message.body)
                 batch.add(number, way.shard, push)
         return batch
@@ -116,7 +118,6 @@ class Sender:
             batch.scores[message.name, owner] = score
 
     def _way_to(self, channel: str) -> Way:
-        """The same one for all messages of a batch, so that they keep their order."""
         owner, target = split(channel)
         shard = self._shards.to_send(owner)[0]
         limit = self._shards.share(owner, self._capacity_of(channel), shard)
@@ -144,7 +145,7 @@ class Sender:
     def _try_other_shards(self, batch: Batch) -> Steps[None]:
         """What one shard of a normal channel did not take may find room in the others."""
         for number, push in batch.refused():
-            if len(self._shards.to_send(push.owner)) > 1:
+            if self._shards.spreads(push.owner):
                 batch.outcomes[number] = yield from self.send(push.channel, push.body)
 
 

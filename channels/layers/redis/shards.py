@@ -50,9 +50,13 @@ class Shards:
         key = name[:-1].rpartition(".")[2] if is_process(name) else name
         return zlib.crc32(key.encode()) % len(self._shards)
 
+    def spreads(self, owner: str) -> bool:
+        """Whether the messages for ``owner`` go to all shards."""
+        return len(self._shards) > 1 and is_spread(owner)
+
     def to_send(self, owner: str) -> list[int]:
         """The shards that take messages for ``owner``, in the order to try them."""
-        if len(self._shards) == 1 or not is_spread(owner):
+        if not self.spreads(owner):
             return [self.home(owner)]
         start = next(self._turns) % len(self._shards)
         return list(itertools.chain(range(start, len(self._shards)), range(start)))
@@ -63,14 +67,14 @@ class Shards:
             return {0: owners}
         found: dict[int, list[str]] = {}
         for owner in owners:
-            numbers = range(len(self._shards)) if is_spread(owner) else [self.home(owner)]
+            numbers = range(len(self._shards)) if self.spreads(owner) else [self.home(owner)]
             for number in numbers:
                 found.setdefault(number, []).append(owner)
         return found
 
     def share(self, owner: str, capacity: int, number: int) -> int:
         """How many of the ``capacity`` messages of ``owner`` a shard takes."""
-        if len(self._shards) == 1 or not is_spread(owner):
+        if not self.spreads(owner):
             return capacity
         quotient, remainder = divmod(capacity, len(self._shards))
         return quotient + (number < remainder)
