@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import unittest
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from channels.layers import InMemoryChannelLayer
-from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from channels.test.layer_cases.base import LayerCase
+from channels.test.layer_cases.batches import ReceiveBatchCases, SendManyCases, TurnCases
+from channels.test.layer_cases.delivery import AsyncCases, DeliveryCases
+from channels.test.layer_cases.groups import GroupCases
 from channels.test.layers import ChannelLayerConformance
+
+from ..redis_sentinel import SentinelDeployment
+from ..redis_server import RedisServer
+
+
+def prefixes() -> dict[str, str]:
+    """Options of a Redis layer that shares nothing with those of other tests."""
+    name = uuid.uuid4().hex
+    return {"prefix": f"{name}:", "stats_prefix": f"{name}-meta:"}
 
 
 class TestInMemoryChannelLayer(ChannelLayerConformance, unittest.TestCase):
@@ -24,7 +38,35 @@ class TestRedisChannelLayer(ChannelLayerConformance, unittest.TestCase):
         self.url = redis_url
 
     def make_layer(self, **config: Any) -> RedisChannelLayer:
-        name = uuid.uuid4().hex
-        return RedisChannelLayer(
-            [self.url], prefix=f"{name}:", stats_prefix=f"{name}-meta:", **config
-        )
+        return RedisChannelLayer([self.url], **prefixes(), **config)
+
+
+class TalkCases(
+    DeliveryCases, AsyncCases, SendManyCases, TurnCases, ReceiveBatchCases, GroupCases, LayerCase
+):
+    """What depends on the server, and on how it is found."""
+
+
+class TestOldestRedis(TalkCases, unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def use_server(self, bundled_redis_server: RedisServer) -> None:
+        self.url = bundled_redis_server.url
+
+    def make_layer(self, **config: Any) -> RedisChannelLayer:
+        return RedisChannelLayer([self.url], **prefixes(), **config)
+
+
+@pytest.fixture(scope="module")
+def sentinels() -> Iterator[list[tuple[str, int]]]:
+    """Those of a deployment that no test breaks."""
+    with SentinelDeployment() as deployment:
+        yield deployment.sentinels
+
+
+class TestRedisSentinelChannelLayer(TalkCases, unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def use_sentinels(self, sentinels: list[tuple[str, int]]) -> None:
+        self.sentinels = sentinels
+
+    def make_layer(self, **config: Any) -> RedisSentinelChannelLayer:
+        return RedisSentinelChannelLayer(self.sentinels, ["main"], **prefixes(), **config)
