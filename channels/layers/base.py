@@ -28,6 +28,8 @@ CHANNEL_NAME = re.compile(r"[A-Za-z0-9\-_.]+([?!][A-Za-z0-9\-_.]+)?")
 RECEIVE_NAME = re.compile(r"[A-Za-z0-9\-_.]+(\?[A-Za-z0-9\-_.]+|!)?")
 GROUP_NAME = re.compile(r"[A-Za-z0-9\-_.]+")
 LETTERS = "ASCII letters, digits, '-', '_' and '.'"
+CHANNEL_RULE = f"{LETTERS}, with at most one '?' or '!' that more characters follow"
+RECEIVE_RULE = f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end"
 
 CapacityPatterns = Mapping[str | re.Pattern[str], int]
 
@@ -266,12 +268,7 @@ class BaseChannelLayer:
     @staticmethod
     def check_channel(name: str) -> None:
         """Raise ``TypeError`` unless a message can be sent to ``name``."""
-        _check_name(
-            name,
-            CHANNEL_NAME,
-            "channel",
-            f"{LETTERS}, with at most one '?' or '!' that more characters follow",
-        )
+        _check_name(name, CHANNEL_NAME, "channel", CHANNEL_RULE)
 
     @staticmethod
     def check_receive_channel(name: str) -> None:
@@ -281,12 +278,7 @@ class BaseChannelLayer:
                 f"{name!r} cannot be received from by itself: a process receives all its "
                 f"process-specific channels at once, under {queue_of(name)!r}."
             )
-        _check_name(
-            name,
-            RECEIVE_NAME,
-            "channel",
-            f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end",
-        )
+        _check_name(name, RECEIVE_NAME, "channel", RECEIVE_RULE)
 
     @classmethod
     def check_receive_channels(cls, names: Iterable[str]) -> list[str]:

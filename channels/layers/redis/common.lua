@@ -78,11 +78,13 @@ local function queue_up(queue, joined, limit, entry)
     return redis.call('LLEN', queue)
 end
 
--- Let a queue live as long as its messages; that of a group's member for longer, as evidence that
--- nobody read them.
+-- Let a queue live longer than its messages, as evidence that nobody read them; that of a group's
+-- member for much longer. It need not be told each time.
 local function keep_queue(queue, joined, expiry, evidence)
-    local is_member = redis.call('EXISTS', joined) == 1
-    keep(queue, is_member and expiry + evidence or expiry)
+    if redis.call('PTTL', queue) < expiry * 1.1 then
+        local is_member = redis.call('EXISTS', joined) == 1
+        redis.call('PEXPIRE', queue, math.ceil(expiry * 1.5 + (is_member and evidence or 0)))
+    end
 end
 
 -- Count messages; the counter need not be told each time to live on.
@@ -115,6 +117,12 @@ local function is_member(alive, queue, joined, group)
         return false
     end
     return true
+end
+
+-- The place in a journal: its last record, or what comes before all those of this millisecond.
+local function place_in(journal)
+    local last = redis.call('XREVRANGE', journal, '+', '-', 'COUNT', 1)[1]
+    return last and last[1] or string.format('%.0f-18446744073709551615', now - 1)
 end
 
 -- Write down how the members of a process changed.

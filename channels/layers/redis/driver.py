@@ -230,7 +230,10 @@ def common_host(locations: Sequence[Location], requests: Sequence[Request]) -> H
 
 
 def has_failures(answers: list[Any]) -> bool:
-    return any(isinstance(answer, Exception) for answer in answers)
+    for answer in answers:  # noqa: SIM110 - it runs for every exchange
+        if isinstance(answer, Exception):
+            return True
+    return False
 
 
 def commands_of(group: list[Errand]) -> list[Command]:
@@ -267,7 +270,7 @@ class Driver:
         host = common_host(self.locations, requests)
         if host is None:
             return self._run(Errands(self.locations, requests))
-        answers = self._server(host).begin([command for _, command in requests]).answers()
+        answers = self._server(host).execute([command for _, command in requests])
         if not has_failures(answers):
             return answers
         errands = Errands(self.locations, requests)

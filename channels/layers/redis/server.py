@@ -26,6 +26,15 @@ try:
 except ImportError:
     pack_command = None
 
+#: What words of Redis and of redis-py mean, in lower case, for who has to do something about it.
+MEANINGS = {
+    # How Redis answers a long command without a password.
+    "unauthenticated": "it wants a password:",
+    "'maxmemory'": "it is full: raise its maxmemory, or let more workers read what waits:",
+    "protocol error": "is it a Redis server?",
+    "codec can't decode": "is it a Redis server?",
+}
+
 #: Makes the error for a failure at an address.
 Meaning = Callable[[str, Exception], ChannelLayerUnavailable]
 
@@ -64,8 +73,16 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.address}>"
 
+    def execute(self, commands: Sequence[Command]) -> list[Any]:
+        """Say all of it in one write, and return the answers.
+
+        What the server refuses, and what a failure leaves unanswered, has the error for its
+        answer.
+        """
+        return self.begin(commands).answers()
+
     def begin(self, commands: Sequence[Command]) -> Talk:
-        """Say all of it in one write."""
+        """Say all of it in one write; the answers are read later."""
         for command in commands:
             if command.blocking:
                 return Talk(self, self._blocking_pool, commands)
@@ -78,29 +95,23 @@ class Server:
 
 
 class Talk:
-    """Commands that a server was sent together, and whose answers are still to be read.
+    """Commands that a server was sent together, and whose answers are still to be read."""
 
-    What a server refuses, and what a failure leaves unanswered, has the error for its answer.
-    """
-
-    __slots__ = ("_connection", "_expected", "_failure", "_pool", "_server")
+    __slots__ = ("_commands", "_connection", "_failure", "_pool", "_server")
 
     def __init__(self, server: Server, pool: Pool, commands: Sequence[Command]) -> None:
         self._server = server
         self._pool = pool
-        self._expected = len(commands)
+        self._commands = commands
         self._failure: ChannelLayerUnavailable | None = None
         self._connection: Any = None
+        meaning = unreachable
         try:
-            self._connection = pool.take()
+            self._connection = connection = pool.take()
+            meaning = unanswered
+            connection.send_packed_command(pack(connection, server.known, commands))
         except FAILURES as error:
-            self._fail(error, unreachable)
-            return
-        try:
-            arguments = [server.known.arguments(command) for command in commands]
-            self._connection.send_packed_command(pack(self._connection, arguments))
-        except FAILURES as error:
-            self._fail(error, unanswered)
+            self._fail(error, meaning)
         except BaseException:
             self.close()
             raise
@@ -116,17 +127,22 @@ class Talk:
             return True
 
     def answers(self) -> list[Any]:
-        """Wait for the answers."""
+        """Wait for the answers: see ``Server.execute``."""
         answers: list[Any] = []
-        try:
-            while len(answers) < self._expected:
-                answers.append(self._failure or self._read())
-        except BaseException:
-            self.close()
-            raise
-        if self._connection:
-            self._pool.give(self._connection)
+        connection = self._connection
+        for _ in self._commands:
+            try:
+                answers.append(self._failure or connection.read_response())
+            except REFUSALS as error:
+                answers.append(error)
+            except FAILURES as error:
+                answers.append(self._fail(error, unanswered))
+            except BaseException:
+                self.close()
+                raise
+        if not self._failure:
             self._connection = None
+            self._pool.give(connection)
         return answers
 
     def close(self) -> None:
@@ -135,14 +151,6 @@ class Talk:
             self._pool.drop(self._connection)
             self._connection = None
 
-    def _read(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except REFUSALS as error:
-            return error
-        except FAILURES as error:
-            return self._fail(error, unanswered)
-
     def _fail(self, error: Exception, meaning: Meaning) -> ChannelLayerUnavailable:
         self._server.known.forget()
         self._failure = meaning(self._server.address, error)
@@ -150,11 +158,13 @@ class Talk:
         return self._failure
 
 
-def pack(connection: Any, commands: list[tuple[Argument, ...]]) -> Any:
+def pack(connection: Any, known: KnownScripts, commands: Sequence[Command]) -> Any:
     """What to write for commands."""
-    if pack_command:  # redis-py would look at each argument before, and not use it for asyncio
-        return [b"".join([pack_command(command) for command in commands])]
-    return connection.pack_commands(commands)
+    said = [known.arguments(command) for command in commands]
+    if pack_command is None:
+        return connection.pack_commands(said)
+    # redis-py would look at each argument before, and not use hiredis for asyncio.
+    return [b"".join(map(pack_command, said))]
 
 
 class LoopServer:
@@ -176,8 +186,7 @@ class LoopServer:
         except FAILURES as error:
             return self._fail(error, unreachable, len(commands))
         try:
-            arguments = [self._known.arguments(command) for command in commands]
-            await connection.send_packed_command(pack(connection, arguments))
+            await connection.send_packed_command(pack(connection, self._known, commands))
             while len(answers) < len(commands):
                 answers.append(await self._read(connection))
         except FAILURES as error:
@@ -263,6 +272,8 @@ def _unavailable(
 
 
 def _reason(error: Exception) -> str:
-    if "unauthenticated" in str(error):  # how Redis answers a long command without a password
-        return f"it wants a password: {error}"
-    return str(error).rstrip(".") or type(error).__name__
+    text = str(error).rstrip(".") or type(error).__name__
+    for words, meaning in MEANINGS.items():
+        if words in text.lower():
+            return f"{meaning} {text}"
+    return text
