@@ -201,7 +201,8 @@ class Receiver:
             if isinstance(found, ChannelLayerUnavailable):
                 self._note_failure(number, found)
                 return Taken(answers, [], found)
-            shard.outage.end()
+            if shard.outage.is_on() and self._is_prepared({number: owners}):
+                shard.outage.end()
             entries = [self._popped(number, found)] if found else []
             if entries and self._has_expired(entries[0]):
                 entries = yield from self._unexpired(entries)
