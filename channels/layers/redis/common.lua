@@ -57,6 +57,14 @@ local function drop_expired(queue)
     return dropped
 end
 
+-- Who lets a message expire leaves all groups. A process announces itself as long as it lives, so
+-- that a slow one stays.
+local function end_memberships(queue, joined)
+    if string.sub(queue, -1) ~= '!' then
+        redis.call('UNLINK', joined)
+    end
+end
+
 -- How an entry begins that expires at this time.
 local function entry_head(expires)
     return string.format('\1%.0f ', expires)
@@ -69,7 +77,7 @@ local function queue_up(queue, joined, limit, entry)
     end
     redis.call('RPOP', queue)
     if drop_expired(queue) then
-        redis.call('UNLINK', joined)
+        end_memberships(queue, joined)
         if redis.call('RPUSH', queue, entry) <= limit then
             return nil
         end
@@ -100,16 +108,16 @@ local function owner_of(alive, queue)
     return string.sub(queue, #alive - 5)
 end
 
--- True when an owner belongs to a group. Those who are known to be dead do not, and who has let
--- a message expire has left all its groups.
+-- True when an owner belongs to a group. Processes that are known to be dead do not; neither does
+-- who has let a message expire, unless it is a process that is known to live.
 local function is_member(alive, queue, joined, group)
     local lapses = redis.call('ZSCORE', joined, group)
     if not lapses or tonumber(lapses) <= now then
         return false
     end
     local alive_until = redis.call('ZSCORE', alive, owner_of(alive, queue))
-    if alive_until and tonumber(alive_until) <= now then
-        return false
+    if alive_until then
+        return tonumber(alive_until) > now
     end
     local head = redis.call('LINDEX', queue, 0)
     if head and expiry_of(head) <= now then

@@ -30,16 +30,10 @@ local function is_full(owner, limit)
         return false
     end
     if drop_expired(owner.queue) then
-        redis.call('UNLINK', owner.joined)
+        end_memberships(owner.queue, owner.joined)
         owner.depth = redis.call('LLEN', owner.queue) + #owner.entries
     end
     return owner.depth >= limit
-end
-
--- The place in the journal: its last record, or what comes before all those of this millisecond.
-local function place_in(journal)
-    local last = redis.call('XREVRANGE', journal, '+', '-', 'COUNT', 1)[1]
-    return last and last[1] or string.format('%.0f-18446744073709551615', now - 1)
 end
 
 -- The target of a message to a group, for one of its members; nothing when it is none any more.
