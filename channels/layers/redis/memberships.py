@@ -15,6 +15,9 @@ JOINED, LEFT = "+", "-"
 Place = tuple[int, int]
 START = "0-0"
 
+#: The number in a place where there was no record any more: see ``place_in`` in ``common.lua``.
+NO_RECORD = 2**64 - 1
+
 
 def parse_place(text: str | bytes) -> Place:
     time, number = (text.decode() if isinstance(text, bytes) else text).split("-")
@@ -50,15 +53,21 @@ class Memberships:
     def __repr__(self) -> str:
         return f"<Memberships of {self.owner}: {len(self._groups)} groups>"
 
-    def load(self, groups: Sequence[str], sockets: list[list[bytes]], journal: list[Any]) -> None:
-        """Take over a snapshot, with the journal that led to it."""
+    def load(
+        self,
+        groups: Sequence[str],
+        sockets: list[list[bytes]],
+        journal: list[Any],
+        place: bytes,
+    ) -> None:
+        """Take over a snapshot, with the journal that led to it, and its place there."""
         with self._lock:
             self._groups = {
                 group: {self.owner + name.decode(): float(lapses) for name, lapses in pairs(found)}
                 for group, found in zip(groups, sockets, strict=True)
             }
             self._recent = deque(map(self._parse, journal))
-            self.place = journal[-1][0].decode() if journal else START
+            self.place = place.decode()
 
     def read(self, journal: list[Any], now: float) -> None:
         """Take over what the journal says beyond ``place``."""
@@ -71,6 +80,14 @@ class Memberships:
                 if change.place > known:
                     self._apply(change)
             self.place = max(self.place, journal[-1][0].decode(), key=parse_place)
+
+    def has_read(self, place: str) -> bool:
+        """Whether the journal was read up to ``place``, by one who has read it of late.
+
+        Then it has also read what there was before a place without any record.
+        """
+        time, number = parse_place(place)
+        return number == NO_RECORD or (time, number) <= parse_place(self.place)
 
     def members(self, group: str, place: str, now: float) -> list[str]:
         """The channels that belonged to ``group`` at a place of the journal."""

@@ -1,5 +1,5 @@
--- A process's groups, their sockets (with when they lapse), and its journal; or nothing if its
--- groups are not the given ones.
+-- The sockets of a process's groups (with when they lapse), its journal, and the place there; or
+-- nothing if its groups are not the given ones.
 -- KEYS: its groups, its journal, its sockets in each of the given groups. ARGV: the groups.
 local groups = redis.call('ZRANGE', KEYS[1], 0, -1)
 local given = {}
@@ -15,4 +15,4 @@ local sockets = {}
 for index = 1, #ARGV do
     sockets[index] = redis.call('ZRANGE', KEYS[2 + index], 0, -1, 'WITHSCORES')
 end
-return {sockets, redis.call('XRANGE', KEYS[2], '-', '+')}
+return {sockets, redis.call('XRANGE', KEYS[2], '-', '+'), place_in(KEYS[2])}
