@@ -16,13 +16,13 @@ class Reader:
     """A thread that receives for ``names``, as a context manager.
 
     With ``in_loop`` it does so in an event loop, in batches. ``found`` are the channels and the
-    ``n`` of what it got, in its order.
+    ``n`` of what it got, in its order; two readers may share it.
     """
 
     def __init__(self, layer: Any, *names: str, in_loop: bool = False) -> None:
         self.found: list[tuple[str, int]] = []
         self.layer = layer
-        self._names = names
+        self.names = names
         self._in_loop = in_loop
         self._turn = threading.Lock()
         self._ends = threading.Event()
@@ -60,7 +60,7 @@ class Reader:
     def _run(self) -> None:
         while not self._ends.is_set():
             with self._turn:
-                channel, message = self.layer.receive(self._names, block=True)
+                channel, message = self.layer.receive(self.names, block=True)
             if channel is not None:
                 self.found.append((channel, message["n"]))
 
@@ -70,6 +70,6 @@ class Reader:
     async def _read_batches(self) -> None:
         while not self._ends.is_set():
             with self._turn:
-                batch = await self.layer.receive_batch_async(self._names)
+                batch = await self.layer.receive_batch_async(self.names)
             for channels, message in batch:
                 self.found += [(channel, message["n"]) for channel in channels]

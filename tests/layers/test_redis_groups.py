@@ -18,7 +18,7 @@ from ..redis_server import RedisServer
 
 #: Without a deadline, as the machine may be busy; the same examples in every run but for new code.
 bounded = settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -40,11 +40,14 @@ group_sends = st.tuples(st.just("send_group"), layers, groups)
 refreshes = st.tuples(st.just("refresh"), layers, st.lists(channels, max_size=3))
 looks = st.tuples(st.just("group_channels"), layers, groups)
 receives = st.tuples(st.sampled_from(["receive", "wait", "batch"]), st.integers(0, 1))
+pauses = st.tuples(st.sampled_from(["hang", "announce"]), st.integers(0, 1))
 
 #: Mostly changes and sends, so that much waits when something is received.
 steps = st.one_of(changes, changes, changes, group_sends, group_sends, sends, refreshes, looks)
 histories = st.lists(steps, max_size=40)
-histories_with_receives = st.lists(st.one_of(steps, steps, steps, receives), max_size=60)
+histories_with_receives = st.lists(
+    st.one_of(*[steps] * 6, receives, receives, pauses), max_size=60
+)
 
 
 class Twins:
@@ -112,6 +115,17 @@ class Twins:
             for target in targets:
                 self._note(0, target, message)
 
+    def hang(self, reader: int) -> None:
+        """As if the reader had not read for so long that its journals were gone meanwhile."""
+        for process in self.redis[reader + 1]._receiver.processes._known.values():
+            if process.read_at is not None:
+                process.read_at -= 60
+
+    def announce(self, reader: int) -> None:
+        for process in self.redis[reader + 1]._receiver.processes._known.values():
+            process.due_at = float("-inf")
+        self.receive(reader)
+
     def compare(self) -> None:
         """Receive what is left, and see that it was the same everywhere."""
         for group in GROUPS:
@@ -168,9 +182,13 @@ def test_members_that_are_received_for_late_get_what_they_would_get_in_memory(
     run()
 
 
+@pytest.mark.parametrize("records", [2000, 2])
 def test_members_that_are_received_for_now_and_then_get_what_they_would_get_in_memory(
-    hosts: list[str], runner: asyncio.Runner
+    hosts: list[str], runner: asyncio.Runner, records: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in ("commands", "processes"):
+        monkeypatch.setattr(f"channels.layers.redis.{module}.RECORDS_AT_ONCE", records)
+
     @bounded
     @given(histories_with_receives)
     def run(history: list[tuple[Any, ...]]) -> None:
