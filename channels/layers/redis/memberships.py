@@ -95,15 +95,13 @@ class Memberships:
             self._drop_lapsed(group, now)
             current = self._groups.get(group, {})
             later = list(self._later(group, parse_place(place)))
-            if not later:
-                return list(current)
-            past = dict(current)
+            past = dict(current) if later else current
             for change in later:
                 if change.kind == JOINED:
                     past.pop(change.channel, None)
-                elif change.kind == LEFT and change.lapses > now:
+                elif change.kind == LEFT:
                     past[change.channel] = change.lapses
-            return list(past)
+            return [channel for channel, lapses in past.items() if lapses > now]
 
     def groups(self, now: float) -> dict[str, list[tuple[str, float]]]:
         """What there is to restore: for each group its sockets, and when they lapse."""
@@ -133,6 +131,7 @@ class Memberships:
 
     def _apply(self, change: Change) -> None:
         self._recent.append(change)
+        self._drop_lapsed(change.group, change.place[0])
         members = self._groups.setdefault(change.group, {})
         # Whoever joins again moves to the end, so that the first ones lapse first.
         members.pop(change.channel, None)
