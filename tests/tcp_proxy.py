@@ -158,6 +158,8 @@ class _Connection:
         try:
             await asyncio.gather(*tasks)
         finally:
+            # First of all, as what waits in here may be cancelled once more.
+            self._server_writer.transport.abort()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
