@@ -8,6 +8,7 @@ exec((ROOT / "channels" / "version.py").read_text(), ABOUT)
 
 SERVER = ["uvicorn[standard]>=0.34"]
 CRYPTO = ["cryptography>=42"]
+HIREDIS = ["hiredis>=3"]
 
 setup(
     name="channels",
@@ -29,6 +30,7 @@ setup(
     extras_require={
         "server": SERVER,
         "crypto": CRYPTO,
+        "hiredis": HIREDIS,
         "tests": [
             *SERVER,
             *CRYPTO,
