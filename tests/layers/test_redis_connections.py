@@ -234,6 +234,3 @@ def test_a_unix_socket(new_layer: NewLayer, tmp_path: Path, how: str) -> None:
         layer = new_layer([f"unix://{path}" if how == "URL" else {"unix_socket_path": path}])
         assert f"unix://{path}" in repr(layer)
         use_everything(layer)
-    layer.close()
-    with unavailable(f"unix://{path}", "cannot be reached"):
-        layer.send("a", {})

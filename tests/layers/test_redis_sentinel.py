@@ -108,7 +108,7 @@ def test_the_sentinels_of_hosts_and_the_masters_have_keywords_of_their_own(
             assert layer.receive(["a"]) == ("a", {"n": 1})
         with unavailable("Authentication required", f"{host}:{port}"):
             new_layer(deployment.sentinels, ["main"], connection_kwargs=masters).send("a", {})
-        with unavailable("wants a password", f"127.0.0.1:{deployment.master().port}"):
+        with unavailable(f"127.0.0.1:{deployment.master().port}"):
             new_layer([sentinel], ["main"]).send("a", {})
 
 
@@ -250,8 +250,8 @@ def test_a_failover_keeps_messages_memberships_and_blocked_receivers(
     waiting_too = InThread(lambda: asyncio.run(receive_soon_async(layer, ["q?x"])))
     master = redis_sentinel.master()
     wait_until(lambda: master.ask("INFO", "clients")["blocked_clients"] == 2, "both wait")
-    with master.client() as client:
-        assert client.wait(1, 5000) == 1
+    replica = replica_of(redis_sentinel)
+    wait_until(lambda: replica.ask("EXISTS", "asgi:kept", "asgi:joined:p!") == 2, "it has all")
     new = redis_sentinel.fail_over()
     layer.send_group("g", {"n": 2})
     layer.send("q?x", {"n": 3})

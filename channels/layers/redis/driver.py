@@ -23,7 +23,7 @@ from .server import LoopServer, Server, Talk, refused
 #: Seconds for which a command that had no effect is tried again, where its shard moves between
 #: servers just then, and between two tries. Who receives will ask again anyway, and serves the
 #: other shards meanwhile.
-MOVING_PATIENCE, RECEIVING_PATIENCE = 5.0, 0.25
+MOVING_PATIENCE, RECEIVING_PATIENCE = 2.0, 0.25
 MOVING_PAUSE = 0.05
 
 #: Seconds between two looks at the connections of a race, all of them together.
@@ -206,12 +206,20 @@ class Errands:
         errand.redirect = redirect
 
     def _end_waits(self) -> None:
-        """Begin no wait after what was said behind it brought something, which came first."""
+        """End each wait behind which something came: it was there first, and must not get lost."""
         for number, errand in enumerate(self.all):
-            if errand.command.blocking and not errand.done:
-                behind = (later for later in self.all[number:] if isinstance(later.answer, list))
-                if any(later.answer and later.location is errand.location for later in behind):
-                    errand.finish(None)
+            if not errand.command.blocking or isinstance(errand.answer, list):
+                continue
+            behind = (later for later in self.all[number:] if later.location is errand.location)
+            if any(brings_something(later.answer) for later in behind):
+                errand.finish(None)
+
+
+def brings_something(answer: Any) -> bool:
+    """Whether there is anything in the lists of an answer."""
+    if isinstance(answer, list):
+        return any(map(brings_something, answer))
+    return answer is not None and not isinstance(answer, Exception)
 
 
 def patience_of(command: Command) -> float:
