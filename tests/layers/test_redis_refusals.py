@@ -20,6 +20,8 @@ from ..redis_server import RedisServer, find_bundled_redis_server, find_redis_se
 from ..tcp_proxy import TcpProxy
 from .faults import unavailable
 
+NewLayer = Callable[[], RedisChannelLayer]
+
 #: Attempts to connect within a second, at the most, of one that receives all the time.
 ATTEMPTS = 10
 
@@ -95,17 +97,24 @@ def case(request: pytest.FixtureRequest) -> Iterator[tuple[Any, str]]:
 
 
 @pytest.fixture
-def refused_layer(case: tuple[Any, str]) -> Iterator[RedisChannelLayer]:
-    url = f"redis://:wr0ng@127.0.0.1:{case[0].port}"
-    layer = RedisChannelLayer([url], connection_kwargs={"socket_timeout": 0.2})
-    yield layer
-    layer.close()
+def new_refused_layer(case: tuple[Any, str]) -> Iterator[NewLayer]:
+    layers = []
+
+    def make() -> RedisChannelLayer:
+        url = f"redis://:wr0ng@127.0.0.1:{case[0].port}"
+        layers.append(RedisChannelLayer([url], connection_kwargs={"socket_timeout": 0.2}))
+        return layers[-1]
+
+    yield make
+    for layer in layers:
+        layer.close()
 
 
 def test_each_call_ends_soon_with_an_error_that_says_where_and_why(
-    case: tuple[Any, str], refused_layer: RedisChannelLayer
+    case: tuple[Any, str], new_refused_layer: NewLayer
 ) -> None:
     server, words = case
+    refused_layer = new_refused_layer()
     start = time.monotonic()
     for call in (
         lambda: refused_layer.send("a", {}),
@@ -120,28 +129,31 @@ def test_each_call_ends_soon_with_an_error_that_says_where_and_why(
     assert time.monotonic() - start < 5
 
 
-def receive(layer: RedisChannelLayer) -> None:
-    assert layer.receive(["p!"], block=True) == (None, None)
-
-
-def receive_async(layer: RedisChannelLayer) -> None:
-    assert asyncio.run(layer.receive_batch_async(["p!"])) == []
-
-
-@pytest.mark.parametrize("take", [receive, receive_async])
-def test_who_receives_tries_again_now_and_then_and_logs_it_once(
-    case: tuple[Any, str],
-    refused_layer: RedisChannelLayer,
-    caplog: pytest.LogCaptureFixture,
-    take: Callable[[RedisChannelLayer], None],
-) -> None:
-    server, words = case
+def receive_for_a_second(layer: RedisChannelLayer) -> None:
     end = time.monotonic() + 1
     while time.monotonic() < end:
-        take(refused_layer)
-    assert 2 <= server.connections <= ATTEMPTS
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert words in caplog.text
+        assert layer.receive(["p!"], block=True) == (None, None)
+
+
+async def receive_for_a_second_async(layer: RedisChannelLayer) -> None:
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        assert await layer.receive_batch_async(["p!"]) == []
+
+
+def test_who_receives_tries_again_now_and_then_and_logs_it_once(
+    case: tuple[Any, str], new_refused_layer: NewLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, words = case
+    threads = [
+        InThread(receive_for_a_second, new_refused_layer()),
+        InThread(asyncio.run, receive_for_a_second_async(new_refused_layer())),
+    ]
+    for thread in threads:
+        thread.outcome()
+    assert 4 <= server.connections <= 2 * ATTEMPTS
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert all(words in record.getMessage() for record in caplog.records)
     assert "wr0ng" not in caplog.text
 
 
