@@ -1,12 +1,14 @@
-"""Processes that receive all the time while a test does something, and that may hang."""
+"""Processes that receive all the time while a test does something, and what it waits for."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.test.layer_cases.base import InThread
 
 from ..redis_server import wait_until
@@ -73,3 +75,14 @@ class Reader:
                 batch = await self.layer.receive_batch_async(self.names)
             for channels, message in batch:
                 self.found += [(channel, message["n"]) for channel in channels]
+
+
+def wait_for_members(layer: Any, group: str, *members: str) -> None:
+    """Wait until a group has these members; Redis may be away meanwhile."""
+
+    def has_them() -> bool:
+        with suppress(ChannelLayerUnavailable):
+            return sorted(layer.group_channels(group)) == sorted(members)
+        return False
+
+    wait_until(has_them, f"{group} has the members {members}")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 import redis
 
-from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.commands import RESTORE
 from channels.layers.redis.driver import ask
 
-from ..redis_deployments import running_shards
 from ..redis_server import RedisServer, wait_until
 from ..tcp_proxy import TcpProxy
-from .reading import Reader
+from .reading import Reader, wait_for_members
 
 Layers = Callable[..., RedisChannelLayer]
 
@@ -53,15 +51,6 @@ def new_layer(server: RedisServer) -> Iterator[Layers]:
     yield make
     for layer in made:
         layer.close()
-
-
-def wait_for_members(layer: RedisChannelLayer, group: str, *members: str) -> None:
-    def has_them() -> bool:
-        with suppress(ChannelLayerUnavailable):
-            return sorted(layer.group_channels(group)) == sorted(members)
-        return False
-
-    wait_until(has_them, f"{group} has the members {members}")
 
 
 def send_until_it_arrives(layer: RedisChannelLayer, group: str, reader: Reader, *to: str) -> None:
@@ -156,54 +145,9 @@ def test_the_group_expiry_goes_on_from_where_it_was(
         assert reader.numbers("ws.P!a") == [1, 3]
 
 
-def test_a_shard_that_loses_its_groups_is_told_where_their_members_are(
-    new_layer: Layers,
-) -> None:
-    with running_shards() as servers:
-        worker, layer = (new_layer([server.url for server in servers]) for _ in range(2))
-        homes = {worker._shards.home(name) for name in "abcdefgh"}
-        assert homes == {0, 1, 2}
-        with Reader(layer, "ws.P!") as reader:
-            for group in "abcdefgh":
-                worker.group_add(group, "ws.P!1")
-            worker.send_group("a", {"n": 1})
-            reader.wait_for(1, "ws.P!1")
-            for server in servers:
-                server.restart()
-                for group in "abcdefgh":
-                    wait_for_members(worker, group, "ws.P!1")
-            for n, group in enumerate("abcdefgh"):
-                worker.send_group(group, {"n": 10 + n})
-                reader.wait_for(10 + n, "ws.P!1")
-
-
-def test_a_shard_that_is_away_does_not_keep_a_process_from_receiving_from_its_own(
-    new_layer: Layers,
-) -> None:
-    with running_shards(2) as servers:
-        worker, layer = (new_layer([server.url for server in servers]) for _ in range(2))
-        home = worker._shards.home("ws.P!")
-        with Reader(layer, "ws.P!") as reader:
-            for group in "abcd":
-                worker.group_add(group, "ws.P!1")
-            worker.send("ws.P!1", {"n": 1})
-            reader.wait_for(1, "ws.P!1")
-            servers[1 - home].stop()
-            group = next(name for name in "abcd" if worker._shards.home(name) == home)
-            for n in range(2, 30):
-                worker.send_group(group, {"n": n})
-                reader.wait_for(n, "ws.P!1")
-            assert not layer._shards[home].outage.is_on()
-            servers[1 - home].start()
-            for group in "abcd":
-                wait_for_members(worker, group, "ws.P!1")
-
-
 def test_who_left_while_a_process_was_cut_off_stays_away(
-    new_layer: Layers, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    new_layer: Layers, server: RedisServer, client: redis.Redis
 ) -> None:
-    for module in ("commands", "processes"):
-        monkeypatch.setattr(f"channels.layers.redis.{module}.JOURNAL_SECONDS", 0.4)
     worker = new_layer()
     with TcpProxy(server.port) as proxy:
         layer = new_layer([("127.0.0.1", proxy.port)])
@@ -216,12 +160,60 @@ def test_who_left_while_a_process_was_cut_off_stays_away(
             proxy.cut_all()
             worker.group_discard("g", "ws.P!b")
             worker.group_add("g", "ws.P!d")
-            with server.client() as client:
-                wait_until(lambda: not client.exists("asgi:journal:ws.P!"), "the journal is gone")
+            # As if that lasted for longer than a journal is kept.
+            layer._receiver.processes._known["ws.P!"].read_at -= 61
+            assert client.unlink("asgi:journal:ws.P!") == 1
             proxy.accept_connections()
             send_until_it_arrives(worker, "g", reader, "ws.P!a", "ws.P!c", "ws.P!d")
             assert reader.numbers("ws.P!b") == [1]
             wait_for_members(worker, "g", "ws.P!a", "ws.P!c", "ws.P!d")
+
+
+@pytest.mark.parametrize("away_for", [0, 61])
+def test_what_a_replica_had_not_heard_of_before_it_took_over_comes_back(
+    new_layer: Layers, server: RedisServer, client: redis.Redis, away_for: int
+) -> None:
+    worker = new_layer()
+    with TcpProxy(server.port) as proxy:
+        layer = new_layer([("127.0.0.1", proxy.port)])
+        with Reader(layer, "ws.P!") as reader:
+            worker.group_add("g", "ws.P!a")
+            worker.send_group("g", {"n": 1})
+            reader.wait_for(1, "ws.P!a")
+            heard = {key: client.dump(key) for key in client.scan_iter()}
+            worker.group_add("g", "ws.P!b")
+            worker.group_add("h", "ws.P!b")
+            worker.send_group("h", {"n": 2})
+            reader.wait_for(2, "ws.P!b")
+            proxy.refuse_connections()
+            proxy.cut_all()
+            layer._receiver.processes._known["ws.P!"].read_at -= away_for
+            client.unlink(*client.scan_iter())
+            for key, data in heard.items():
+                client.restore(key, 60_000, data)
+            assert worker.group_channels("g") == ["ws.P!a"]
+            proxy.accept_connections()
+            wait_for_members(worker, "g", "ws.P!a", "ws.P!b")
+            wait_for_members(worker, "h", "ws.P!b")
+
+
+def test_a_connection_that_was_cut_is_no_loss_and_nothing_is_put_back(
+    new_layer: Layers, server: RedisServer
+) -> None:
+    worker = new_layer()
+    with TcpProxy(server.port) as proxy:
+        layer = new_layer([("127.0.0.1", proxy.port)])
+        with Reader(layer, "ws.P!") as reader:
+            for socket in "ab":
+                worker.group_add("g", f"ws.P!{socket}")
+            worker.send_group("g", {"n": 1})
+            reader.wait_for(1, "ws.P!a", "ws.P!b")
+            before = len(proxy.requests)
+            proxy.cut_all()
+            send_until_it_arrives(worker, "g", reader, "ws.P!a", "ws.P!b")
+            said = proxy.requests[before:]
+            assert RESTORE.digest.encode() not in said
+            assert RESTORE.text.encode() not in said
 
 
 def test_a_flush_ends_all_memberships_also_those_that_processes_know(

@@ -117,7 +117,7 @@ Layers.__test__ = False  # type: ignore[attr-defined]
 
 
 def lose_and_bury(cluster: ClusterDeployment) -> None:
-    """Let one process suspect a loss, and clear up after another one; and look at it all."""
+    """Let one process find a loss, and clear up after another one; and look at it all."""
     layer = Layers().make_layer()
     process = "ws.P!"
     home = layer._shards.home(process)
@@ -127,7 +127,9 @@ def lose_and_bury(cluster: ClusterDeployment) -> None:
         layer.receive([name])
         layer.group_add("g", f"{name}s")
     key = f"{layer.prefix}{{{layer._tags[home]}}}alive:"
-    cluster.node_of(cluster.slot_of(key)).ask("ZADD", key, "XX", 1, dead)
+    node = cluster.node_of(cluster.slot_of(key))
+    node.ask("ZADD", key, "XX", 1, dead)
+    node.ask("ZREM", key, process)
     layer._receiver.processes.suspect_loss(home)
     layer.receive([process])
     assert layer.group_channels("g") == [f"{process}s"]

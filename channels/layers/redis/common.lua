@@ -133,11 +133,12 @@ local function place_in(journal)
     return last and last[1] or string.format('%.0f-18446744073709551615', now - 1)
 end
 
--- Write down how the members of a process changed.
+-- Write down how the members of a process changed. The journal's end lives on for longer than what
+-- is before it, to tell later whether Redis has lost something that the process had read.
 local function record(journal, retention, kind, group, socket, lapses)
     redis.call(
         'XADD', journal, 'MINID', '~', string.format('%.0f', now - retention), '*',
         'c', string.format('%s %s %s %.0f', kind, group, socket, lapses)
     )
-    redis.call('PEXPIRE', journal, retention)
+    redis.call('PEXPIRE', journal, retention * 30)
 end

@@ -56,11 +56,11 @@ class Memberships:
     def load(
         self,
         groups: Sequence[str],
+        place: bytes,
         sockets: list[list[bytes]],
         journal: list[Any],
-        place: bytes,
     ) -> None:
-        """Take over a snapshot, with the journal that led to it, and its place there."""
+        """Take over a snapshot, at a place in the journal that led to it."""
         with self._lock:
             self._groups = {
                 group: {self.owner + name.decode(): float(lapses) for name, lapses in pairs(found)}
@@ -88,6 +88,11 @@ class Memberships:
         """
         time, number = parse_place(place)
         return number == NO_RECORD or (time, number) <= parse_place(self.place)
+
+    def is_ahead_of(self, place: bytes) -> bool:
+        """Whether more was read than there is in a journal that ends at ``place``."""
+        time, number = parse_place(place)
+        return number != NO_RECORD and (time, number) < parse_place(self.place)
 
     def members(self, group: str, place: str, now: float) -> list[str]:
         """The channels that belonged to ``group`` at a place of the journal."""

@@ -42,10 +42,11 @@ class Process:
     def __init__(self, owner: str) -> None:
         self.memberships = Memberships(owner, milliseconds(JOURNAL_SECONDS))
         self.due_at = float("-inf")
-        self.asked_at = float("-inf")
         self.read_at: float | None = None
         #: Its shard has failed, and may have lost memberships; and it surely has lost some.
         self.may_be_lost = self.is_lost = False
+        #: It has, or had, members in groups of any shard, which is told that it lives.
+        self.is_elsewhere = False
         #: Shards whose groups may have forgotten that the process has members there.
         self.unlisted: set[int] = set()
 
@@ -84,7 +85,7 @@ class Processes:
         process = self._process(owner)
         process.due_at = time.monotonic() + ANNOUNCE_SECONDS
         commands = self._shards[number].commands
-        place = self.places([owner])[owner]
+        place = process.memberships.place
         # Both at once, as a change in between would look like a loss.
         answer, journal = yield from all_of(
             [
@@ -93,24 +94,17 @@ class Processes:
             ]
         )
         presence = Presence(*answer)
-        self._judge(number, process, presence, journal)
+        yield from self._judge(number, process, presence, journal)
         yield from self._mend(number, process, presence)
         yield from self._announce_elsewhere(number, process)
         for name in presence.dead:
             yield from self._bury(number, name.decode())
 
     def places(self, owners: Iterable[str]) -> dict[str, str]:
-        """Up to where the journals of those of ``owners`` were read that are processes.
-
-        They are to be read on at once: what comes of it counts as known from now on.
-        """
-        places = {}
-        for owner in owners:
-            if is_process(owner):
-                process = self._process(owner)
-                process.asked_at = time.monotonic()
-                places[owner] = process.memberships.place
-        return places
+        """Up to where the journals of those of ``owners`` were read that are processes."""
+        return {
+            owner: self._process(owner).memberships.place for owner in owners if is_process(owner)
+        }
 
     def read(self, owner: str, journal: list[Any]) -> None:
         """Take over what was recorded for a process since its journal was read."""
@@ -119,7 +113,7 @@ class Processes:
             number = self._shards.home(owner)
             process.memberships.read(journal, self._now(number))
             if len(journal) < RECORDS_AT_ONCE:
-                process.read_at = process.asked_at
+                process.read_at = time.monotonic()
 
     def members(self, number: int, owner: str, group: str, place: str) -> Steps[list[str]]:
         """The channels of a process that belonged to ``group`` at a place of its journal."""
@@ -164,21 +158,23 @@ class Processes:
 
     def _judge(
         self, number: int, process: Process, presence: Presence, journal: list[Any]
-    ) -> None:
+    ) -> Steps[None]:
         """Find out whether Redis has lost memberships that are known here.
 
-        Who was away for long cannot tell a loss from changes, unless Redis does not know it.
+        What is missing there may also have been ended while nobody read about it here, but that
+        leaves the rest as it was.
         """
-        was_read = process.read_at is not None
+        owner, was_read = process.memberships.owner, process.read_at is not None
         if self._is_up_to_date(process):
-            self.read(process.memberships.owner, journal)
+            self.read(owner, journal)
             is_at_end = len(journal) < RECORDS_AT_ONCE
-            if process.may_be_lost or (is_at_end and self._has_more(number, process, presence)):
-                process.is_lost = True
-        if presence.state == UNKNOWN and was_read:
-            process.is_lost = True
-        if presence.flushed:
-            process.is_lost = False
+            process.is_lost |= is_at_end and self._has_more(number, process, presence)
+        if process.may_be_lost:
+            # A replica took over, perhaps, that had not heard everything.
+            place, *_ = yield from ask(number, self._shards[number].commands.snapshot(owner, []))
+            process.is_lost |= process.memberships.is_ahead_of(place)
+        process.is_lost |= was_read and presence.state == UNKNOWN
+        process.is_lost &= not presence.flushed
 
     def _has_more(self, number: int, process: Process, presence: Presence) -> bool:
         """Whether a process knows of more groups than Redis."""
@@ -200,20 +196,25 @@ class Processes:
 
     def _announce_elsewhere(self, number: int, process: Process) -> Steps[None]:
         """Find out whether other shards have lost what groups know of a process."""
-        if not process.memberships.size():
+        process.is_elsewhere |= process.memberships.size() > 0
+        if not process.is_elsewhere:
             return
         owner = process.memberships.owner
         for other in range(len(self._shards)):
             if other == number:
                 continue
             request = Request(other, self._shards[other].commands.announce(owner))
-            if answers := (yield from self._try(other, [request])):
-                presence = Presence(*answers[0])
-                if presence.state == UNKNOWN and not presence.flushed:
-                    process.unlisted.add(other)
-                yield from self._enlist(other, process)
-                for name in presence.dead:
-                    yield from self._try(other, list(self._burial(other, name.decode(), [])))
+            answers = yield from self._try(other, [request])
+            if answers is None:
+                # When it is back, it may have lost something but remember the process.
+                process.unlisted.add(other)
+                continue
+            presence = Presence(*answers[0])
+            if presence.state == UNKNOWN and not presence.flushed:
+                process.unlisted.add(other)
+            yield from self._enlist(other, process)
+            for name in presence.dead:
+                yield from self._try(other, self._burial(other, name.decode(), []))
 
     def _try(self, number: int, requests: list[Request]) -> Steps[list[Any] | None]:
         """The answers of a shard, or nothing: it must not keep others from receiving."""
@@ -233,7 +234,7 @@ class Processes:
         owner = process.memberships.owner
         asked_at = time.monotonic()
         groups: list[str] = []
-        while not (found := (yield from ask(number, commands.snapshot(owner, groups)))):
+        while len(found := (yield from ask(number, commands.snapshot(owner, groups)))) == 1:
             names = yield from ask(number, commands.groups_of(owner))
             groups = [name.decode() for name in names]
         # Another reader may have got further meanwhile.
