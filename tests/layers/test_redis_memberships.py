@@ -167,6 +167,27 @@ def test_an_answer_that_a_process_did_not_look_at_for_long_is_no_news(
     assert drain(layer, "ws.P!") == [("ws.P!b", {"n": 1})]
 
 
+def test_a_change_that_comes_later_than_a_snapshot_with_what_followed_it_is_ignored(
+    new_layer: Layers, client: redis.Redis
+) -> None:
+    worker, layer = new_layer(), new_layer()
+    worker.group_add("g", "ws.P!a")
+    announce(layer)
+    worker.group_add("g", "ws.P!b")
+    worker.send("ws.P!a", {"n": 0})
+    steps = layer._receiver.wait(["ws.P!"])
+    heard = layer._driver.exchange(next(steps))
+    worker.group_discard("g", "ws.P!b")
+    # Another receiver goes on first, and so late that the journal is gone.
+    client.unlink(f"{layer.prefix}journal:ws.P!")
+    layer._receiver.processes._known["ws.P!"].read_at -= 61
+    announce(layer)
+    with pytest.raises(StopIteration):
+        steps.send(heard)
+    worker.send_group("g", {"n": 1})
+    assert drain(layer, "ws.P!") == [("ws.P!a", {"n": 1})]
+
+
 def test_a_snapshot_that_comes_late_does_not_undo_what_another_receiver_has_read(
     new_layer: Layers,
 ) -> None:
@@ -269,6 +290,17 @@ def test_groups_that_come_and_go_leave_nothing_behind(
     assert keys(client, layer) == ["alive:", "journal:ws.P!"]
     wait_until(lambda: keys(client, layer) == ["alive:"], "the journal is gone")
     assert memberships_of(layer).size() == 0
+
+
+def test_a_group_ends_with_its_last_member_though_others_have_lapsed_there(
+    new_layer: Layers, client: redis.Redis
+) -> None:
+    worker = new_layer()
+    worker.group_add("g", "ws.P!a")
+    new_layer(group_expiry=0.05).group_add("g", "ws.P!b")
+    wait_until(lambda: worker.group_channels("g") == ["ws.P!a"], "b has lapsed")
+    worker.group_discard("g", "ws.P!a")
+    assert keys(client, worker) == ["journal:ws.P!"]
 
 
 def test_old_changes_are_forgotten() -> None:

@@ -6,6 +6,7 @@ if socket ~= '' then
     -- Also for one that is no member here: the process may know better, after a loss of data.
     local lapses = redis.call('ZSCORE', KEYS[2], socket)
     redis.call('ZREM', KEYS[2], socket)
+    redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
     record(KEYS[3], tonumber(ARGV[3]), '-', group, socket, tonumber(lapses or 0))
 end
 if socket == '' or redis.call('ZCARD', KEYS[2]) == 0 then
