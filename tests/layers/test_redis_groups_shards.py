@@ -10,6 +10,7 @@ import pytest
 from channels.layers.redis import RedisChannelLayer
 
 from ..redis_deployments import running_shards
+from ..redis_server import wait_until
 from ..tcp_proxy import TcpProxy
 from .reading import Reader, wait_for_members
 
@@ -106,3 +107,25 @@ def test_a_process_that_has_left_all_groups_lives_on_every_shard(new_layer: Laye
                 assert client.zadd("asgi:alive:", {"ws.P!": 1}, xx=True, ch=True) == 1
         layer._driver.drive(processes.announce(home, "ws.P!"))
         assert [process["alive"] for process in layer.describe()["processes"]] == [True]
+
+
+def test_a_shard_that_failed_and_has_lost_a_little_is_told_again(new_layer: Layers) -> None:
+    with running_shards(2) as servers, TcpProxy(servers[1].port) as proxy:
+        hosts = [servers[0].url, f"redis://127.0.0.1:{proxy.port}"]
+        worker, layer = new_layer([server.url for server in servers]), new_layer(hosts)
+        process = next(f"ws.{name}!" for name in "ABCDEF" if not layer._shards.home(f"ws.{name}!"))
+        group = next(name for name in "abcdef" if layer._shards.home(name))
+        worker.group_add(group, f"{process}1")
+        with Reader(layer, process) as reader:
+            worker.send_group(group, {"n": 1})
+            reader.wait_for(1, f"{process}1")
+            wait_until(
+                lambda: servers[1].ask("ZSCORE", "asgi:alive:", process), "it is announced there"
+            )
+            proxy.refuse_connections()
+            proxy.cut_all()
+            wait_until(lambda: layer._receiver.processes._rests_until, "that was noticed")
+            # As a replica that had not heard of it, which takes over.
+            assert servers[1].ask("UNLINK", f"asgi:group:{group}") == 1
+            proxy.accept_connections()
+            wait_for_members(worker, group, f"{process}1")

@@ -91,8 +91,7 @@ class Memberships:
 
     def is_ahead_of(self, place: bytes) -> bool:
         """Whether more was read than there is in a journal that ends at ``place``."""
-        time, number = parse_place(place)
-        return number != NO_RECORD and (time, number) < parse_place(self.place)
+        return parse_place(place) < parse_place(self.place)
 
     def members(self, group: str, place: str, now: float) -> list[str]:
         """The channels that belonged to ``group`` at a place of the journal."""
