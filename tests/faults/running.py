@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from channels.layers.redis import RedisChannelLayer
 from channels.test.layer_cases.base import InThread
+from channels.types import Sending
 
 from ..examples.processes import PATIENCE, Process, free_port
 from ..redis_server import RedisServer, wait_until
@@ -153,6 +154,44 @@ class Broadcast:
         while not self._stop.wait(self.PAUSE):
             self._layer.send_group(self._group, {"text": str(self.sent)})
             self.sent += 1
+
+
+class Load:
+    """Numbered messages to ``work``, whose results are collected while they come."""
+
+    def __init__(self, site: Site, count: int) -> None:
+        self.results: list[int] = []
+        self._site = site
+        self._stop = threading.Event()
+        outcomes = site.layer.send_many([Sending("work", {"n": n}) for n in range(count)])
+        assert outcomes == [None] * count
+        self._thread = InThread(self._collect)
+
+    def _collect(self) -> None:
+        while not self._stop.is_set():
+            _, message = self._site.layer.receive(["results"], block=True)
+            if message is not None:
+                self.results.append(message["n"])
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many messages have been begun, since the beginning."""
+        wait_until(lambda: len(self.begun()) >= count, f"{count} messages are begun")
+
+    def begun(self) -> list[int]:
+        return self._site.recorded("begin")
+
+    def wait_for_end(self) -> None:
+        """Wait until no message is left."""
+
+        def is_quiet() -> bool:
+            waiting = [self._site.layer.channel_statistics(name) for name in ("work", "results")]
+            return not any(each["messages_pending"] for each in waiting)
+
+        wait_until(is_quiet, "all messages are handled")
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.outcome()
 
 
 def repeated(items: Sequence[Any]) -> list[Any]:

@@ -13,7 +13,13 @@ from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
 from channels.message import Message
-from channels.test.layer_cases.base import InThread, drain, numbers, receive_soon
+from channels.test.layer_cases.base import (
+    InThread,
+    drain,
+    numbers,
+    receive_soon,
+    receive_soon_async,
+)
 from channels.types import Sending
 from channels.worker import Worker
 
@@ -46,6 +52,16 @@ def cut_layer(layer: RedisChannelLayer, proxy: TcpProxy) -> Iterator[RedisChanne
     cut_layer = RedisChannelLayer([("127.0.0.1", proxy.port)])
     yield cut_layer
     cut_layer.close()
+    layer.flush()
+
+
+@pytest.fixture
+def hasty_layer(layer: RedisChannelLayer, proxy: TcpProxy) -> Iterator[RedisChannelLayer]:
+    """The same with one connection of each kind, and little time for a reply."""
+    options = {"max_connections": 1, "socket_timeout": 0.2}
+    hasty_layer = RedisChannelLayer([("127.0.0.1", proxy.port)], connection_kwargs=options)
+    yield hasty_layer
+    hasty_layer.close()
     layer.flush()
 
 
@@ -87,6 +103,19 @@ def test_what_was_sent_without_a_reply_is_there_once_and_the_sender_knows(
         assert raised.value.may_have_arrived
     assert proxy.cuts == 3
     assert numbers(layer, "p!") == list(range(1, 3 * messages + 1))
+
+
+@pytest.mark.parametrize("name", SENDS)
+def test_a_reply_that_never_comes_is_the_same_after_the_timeout(
+    layer: RedisChannelLayer, hasty_layer: RedisChannelLayer, proxy: TcpProxy, name: str
+) -> None:
+    messages, send = SENDS[name]
+    layer.group_add("g", "p!s")
+    proxy.hang_reply_to = b"cut here"
+    with unavailable("did not answer", "Timeout", "may have arrived") as raised:
+        send(hasty_layer, 1)
+    assert raised.value.may_have_arrived
+    assert numbers(layer, "p!") == list(range(1, messages + 1))
 
 
 @pytest.mark.parametrize("name", ["group_add", "group_discard"])
@@ -165,6 +194,39 @@ def test_a_pop_that_is_cut_while_it_waits_loses_nothing(
             )
         layer.send("p!s", {"n": number})
         assert receive_soon(layer, ["p!"])[1] == {"n": number}
+
+
+@pytest.mark.parametrize("take", [receive, receive_async, receive_batch_async])
+def test_a_pop_whose_reply_never_comes_ends_after_the_timeout(
+    layer: RedisChannelLayer, hasty_layer: RedisChannelLayer, proxy: TcpProxy, take: Receive
+) -> None:
+    layer.send("p!s", {"n": 0})
+    proxy.hang_reply_to = b"BLPOP"
+    assert take(hasty_layer) == []
+    proxy.hang_reply_to = None
+    layer.send("p!s", {"n": 1})
+    found: list[int] = []
+    while not found:
+        found = take(hasty_layer)
+    assert found == [1]
+
+
+async def test_a_connection_that_broke_makes_room_for_another_one(
+    hasty_layer: RedisChannelLayer, proxy: TcpProxy
+) -> None:
+    for number in range(3):
+        proxy.cut_reply_to = b"p!"
+        with unavailable("may have arrived"):
+            await asyncio.to_thread(hasty_layer.send, "p!s", CUT)
+        with unavailable("may have arrived"):
+            await hasty_layer.send_async("p!s", CUT)
+        await asyncio.to_thread(hasty_layer.receive, ["p!"], True)
+        await hasty_layer.receive_async(["p!"])
+        proxy.cut_reply_to = None
+        hasty_layer.flush()
+        await hasty_layer.send_async("p!s", {"n": number})
+        assert await receive_soon_async(hasty_layer, ["p!"]) == ("p!s", {"n": number})
+    await hasty_layer.close_async()
 
 
 # Turns of a worker
