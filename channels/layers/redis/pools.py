@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError
 
 #: Seconds to wait for one of the connections to become free.
 PATIENCE = 5.0
@@ -47,7 +49,7 @@ class Pool:
             connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
             self._used.add(connection)
         if used_at + FRESH_SECONDS < time.monotonic():
-            self._make_sure(connection)
+            self._make_sure(connection, is_new=not used_at)
         return connection
 
     def give(self, connection: Any) -> None:
@@ -87,20 +89,28 @@ class Pool:
         finally:
             self._waiting -= 1
 
-    def _make_sure(self, connection: Any) -> None:
-        """Connect, or find out whether the server has closed the connection meanwhile."""
+    def _make_sure(self, connection: Any, is_new: bool) -> None:
         try:
-            connection.connect()
-            try:
-                is_stale = connection.can_read(0)
-            except (RedisConnectionError, OSError):
-                is_stale = True
-            if is_stale:
-                connection.disconnect()
-                connection.connect()
+            if is_new or self._is_stale(connection):
+                self._open(connection)
         except BaseException:
             self.drop(connection)
             raise
+
+    def _is_stale(self, connection: Any) -> bool:
+        """Whether the server has closed the connection meanwhile."""
+        try:
+            return bool(connection.can_read(0))
+        except (RedisConnectionError, OSError):
+            return True
+
+    def _open(self, connection: Any) -> None:
+        """Connect, and see that it is a Redis that lets us in, before anything is sent to it."""
+        connection.disconnect()
+        connection.connect()
+        connection.send_command("PING")
+        with contextlib.suppress(NoPermissionError):
+            connection.read_response()
 
 
 class LoopPool:
@@ -122,7 +132,7 @@ class LoopPool:
         connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
         self._used.add(connection)
         if used_at + FRESH_SECONDS < time.monotonic():
-            await self._make_sure(connection)
+            await self._make_sure(connection, is_new=not used_at)
         return connection
 
     def give(self, connection: Any) -> None:
@@ -153,21 +163,28 @@ class LoopPool:
         except TimeoutError:
             raise RedisConnectionError(_all_used(self._size)) from None
 
-    async def _make_sure(self, connection: Any) -> None:
-        # Its name before redis-py 8.
-        can_read = getattr(connection, "can_read", None) or connection.can_read_destructive
+    async def _make_sure(self, connection: Any, is_new: bool) -> None:
         try:
-            await connection.connect()
-            try:
-                is_stale = await can_read()
-            except (RedisConnectionError, OSError):
-                is_stale = True
-            if is_stale:
-                await connection.disconnect()
-                await connection.connect()
+            if is_new or await self._is_stale(connection):
+                await self._open(connection)
         except BaseException:
             await self.drop(connection)
             raise
+
+    async def _is_stale(self, connection: Any) -> bool:
+        # Its name before redis-py 8.
+        can_read = getattr(connection, "can_read", None) or connection.can_read_destructive
+        try:
+            return bool(await can_read())
+        except (RedisConnectionError, OSError):
+            return True
+
+    async def _open(self, connection: Any) -> None:
+        await connection.disconnect()
+        await connection.connect()
+        await connection.send_command("PING")
+        with contextlib.suppress(NoPermissionError):
+            await connection.read_response()
 
 
 def _all_used(size: int) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
 from .commands import Argument, Command
@@ -272,8 +272,6 @@ def _unavailable(
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).rstrip(".") or type(error).__name__
-    for words, meaning in MEANINGS.items():
-        if words in text.lower():
-            return f"{meaning} {text}"
-    return text
+    if isinstance(error, AuthenticationError) and "required" in str(error):
+        return f"it wants a password: {error}".rstrip(".")
+    return str(error).rstrip(".") or type(error).__name__
