@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
 from .commands import Argument, Command
@@ -28,8 +28,7 @@ except ImportError:
 
 #: What words of Redis and of redis-py mean, in lower case, for who has to do something about it.
 MEANINGS = {
-    # How Redis answers a long command without a password.
-    "unauthenticated": "it wants a password:",
+    "authentication required": "it wants a password:",
     "'maxmemory'": "it is full: raise its maxmemory, or let more workers read what waits:",
     "protocol error": "is it a Redis server?",
     "codec can't decode": "is it a Redis server?",
@@ -272,6 +271,8 @@ def _unavailable(
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, AuthenticationError) and "required" in str(error):
-        return f"it wants a password: {error}".rstrip(".")
-    return str(error).rstrip(".") or type(error).__name__
+    text = str(error).rstrip(".") or type(error).__name__
+    for words, meaning in MEANINGS.items():
+        if words in text.lower():
+            return f"{meaning} {text}"
+    return text
