@@ -125,6 +125,17 @@ def test_who_left_between_the_loss_and_the_restoration_stays_away(
         assert reader.numbers("ws.P!b") == [1, 3]
 
 
+def test_groups_alone_that_are_lost_come_back_too(new_layer: Layers, client: redis.Redis) -> None:
+    worker = new_layer()
+    with Reader(new_layer(), "ws.P!") as reader:
+        worker.group_add("g", "ws.P!a")
+        worker.send_group("g", {"n": 1})
+        reader.wait_for(1, "ws.P!a")
+        # As by a Redis that evicts keys, or one whose first answer after a restart was lost.
+        client.unlink("asgi:joined:ws.P!", "asgi:group:g")
+        wait_for_members(worker, "g", "ws.P!a")
+
+
 def test_the_group_expiry_goes_on_from_where_it_was(
     new_layer: Layers, client: redis.Redis
 ) -> None:
