@@ -120,8 +120,8 @@ def test_a_delayed_reply_holds_up_no_other_connection(proxy: TcpProxy) -> None:
         client.ping()
         other.ping()
         proxy.reply_delay = 25.0
-        waiting = InThread(client.echo, "late")
         replies = proxy.replies
+        waiting = InThread(client.echo, "late")
         proxy.wait_until(lambda: proxy.replies > replies)
         proxy.reply_delay = 0.0
         other.ping()
