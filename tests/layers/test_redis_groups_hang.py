@@ -95,6 +95,28 @@ def test_a_process_that_hung_for_longer_than_journals_are_kept_knows_its_members
         assert reader.numbers("ws.P!b") == [1, 10]
 
 
+def test_a_process_that_is_far_behind_with_its_journal_does_not_count_on_it(
+    new_layer: Layers, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("commands", "processes"):
+        monkeypatch.setattr(f"channels.layers.redis.{module}.RECORDS_AT_ONCE", 2)
+    worker, layer = new_layer(), new_layer()
+    announce(layer)
+    for socket in "abc":
+        worker.group_add("g", f"ws.P!{socket}")
+    process = layer._receiver.processes._known["ws.P!"]
+    process.read_at -= 9
+    worker.send("ws.P!a", {"n": 1})
+    # That reads a part of it.
+    layer.receive(["ws.P!"], block=True)
+    assert process.memberships.size() == 1
+    process.read_at -= 9
+    client.unlink(f"{layer.prefix}journal:ws.P!")
+    worker.send_group("g", {"n": 2})
+    found = drain(layer, "ws.P!")
+    assert sorted(found) == [(f"ws.P!{socket}", {"n": 2}) for socket in "abc"]
+
+
 def test_a_process_that_counted_as_dead_for_a_while_is_sent_to_again(
     new_layer: Layers, client: redis.Redis
 ) -> None:

@@ -192,6 +192,8 @@ def test_what_a_replica_had_not_heard_of_before_it_took_over_comes_back(
             worker.send_group("g", {"n": 1})
             reader.wait_for(1, "ws.P!a")
             heard = {key: client.dump(key) for key in client.scan_iter()}
+            # Its end says what was heard, also if that takes minutes.
+            assert client.pttl("asgi:journal:ws.P!") > 9 * 60 * 1000
             worker.group_add("g", "ws.P!b")
             worker.group_add("h", "ws.P!b")
             worker.send_group("h", {"n": 2})
@@ -223,6 +225,8 @@ def test_a_connection_that_was_cut_is_no_loss_and_nothing_is_put_back(
             proxy.cut_all()
             send_until_it_arrives(worker, "g", reader, "ws.P!a", "ws.P!b")
             said = proxy.requests[before:]
+            process = layer._receiver.processes._known["ws.P!"]
+            wait_until(lambda: not process.may_be_lost, "it has found out that nothing is lost")
             assert RESTORE.digest.encode() not in said
             assert RESTORE.text.encode() not in said
 
