@@ -129,16 +129,16 @@ def test_each_call_ends_soon_with_an_error_that_says_where_and_why(
     assert time.monotonic() - start < 5
 
 
-def receive_for_a_second(layer: RedisChannelLayer) -> None:
+def receive_for_a_second(layer: RedisChannelLayer, name: str = "p!") -> None:
     end = time.monotonic() + 1
     while time.monotonic() < end:
-        assert layer.receive(["p!"], block=True) == (None, None)
+        assert layer.receive([name], block=True) == (None, None)
 
 
-async def receive_for_a_second_async(layer: RedisChannelLayer) -> None:
+async def receive_for_a_second_async(layer: RedisChannelLayer, name: str = "p!") -> None:
     end = time.monotonic() + 1
     while time.monotonic() < end:
-        assert await layer.receive_batch_async(["p!"]) == []
+        assert await layer.receive_batch_async([name]) == []
 
 
 def test_who_receives_tries_again_now_and_then_and_logs_it_once(
@@ -155,6 +155,32 @@ def test_who_receives_tries_again_now_and_then_and_logs_it_once(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert all(words in record.getMessage() for record in caplog.records)
     assert "wr0ng" not in caplog.text
+
+
+def test_with_all_shards_away_who_receives_tries_again_now_and_then() -> None:
+    with Pretender(be_gone) as server:
+        layer = RedisChannelLayer([("127.0.0.1", server.port)] * 2)
+        threads = [
+            InThread(receive_for_a_second, layer, "everywhere"),
+            InThread(asyncio.run, receive_for_a_second_async(layer, "everywhere")),
+        ]
+        for thread in threads:
+            thread.outcome()
+        layer.close()
+        assert server.connections <= 4 * ATTEMPTS
+
+
+def test_a_shard_that_says_nothing_is_not_waited_for_with_each_message_of_another(
+    server: RedisServer, layer: RedisChannelLayer
+) -> None:
+    with Pretender(be_silent) as silent:
+        hosts = [server.url, f"redis://127.0.0.1:{silent.port}"]
+        both = RedisChannelLayer(hosts, connection_kwargs={"socket_timeout": 0.2})
+        for number in range(20):
+            layer.send("a", {"n": number})
+        assert [receive_soon(both, ["a"])[1]["n"] for _ in range(20)] == list(range(20))
+        both.close()
+        assert silent.connections <= 5
 
 
 def test_without_the_password_that_it_wants_the_error_says_so() -> None:

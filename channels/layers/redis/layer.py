@@ -263,7 +263,7 @@ class RedisChannelLayer(BaseChannelLayer):
         async def pop(names: list[str], batch: bool) -> list[Entry]:
             """What a wait brings, pauses while Redis is away included."""
             taken = await driver.drive(self._receiver.wait(names, batch=batch))
-            if taken.failure:
+            if taken.failed:
                 await asyncio.sleep(self._receiver.pause(names))
             return taken.entries
 

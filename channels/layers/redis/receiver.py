@@ -29,11 +29,14 @@ Item = TypeVar("Item")
 
 
 class Taken(NamedTuple):
-    """What a wait came to: the answers to what was said before it, and what it brought."""
+    """What a wait came to: the answers to what was said before it, and what it brought.
+
+    It ``failed`` if there was no server to wait for.
+    """
 
     answers: list[Any]
     entries: list[Entry]
-    failure: ChannelLayerUnavailable | None = None
+    failed: bool = False
 
 
 class Receiver:
@@ -96,7 +99,7 @@ class Receiver:
             received = yield from self._hand_over(first.owner, first)
             if received[0] is None:
                 received = yield from self.hand_out(names)
-        return None if taken.failure and received[0] is None else received, taken.answers
+        return None if taken.failed and received[0] is None else received, taken.answers
 
     def wait(
         self, names: list[str], said: Sequence[Request] = (), batch: bool = False
@@ -108,6 +111,8 @@ class Receiver:
             if said:
                 answers, said = (yield said), ()
             yield from self._prepare(plan)
+            if all(self._shards[number].outage.pause() for number in plan):
+                return Taken(answers, [], failed=True)
         if len(plan) > 1:
             if said:
                 answers, said = (yield said), ()
@@ -176,8 +181,13 @@ class Receiver:
         return True
 
     def _prepare(self, plan: dict[int, list[str]]) -> Steps[None]:
-        """Learn the servers' time, and do what is due for the processes, now and then."""
+        """Learn the servers' time, and do what is due for the processes, now and then.
+
+        A server that has just failed is left alone: others have messages meanwhile.
+        """
         for number, owners in plan.items():
+            if self._shards[number].outage.pause():
+                continue
             try:
                 yield from self.processes.know_time(number)
                 for owner in self.processes.due(owners):
@@ -200,7 +210,7 @@ class Receiver:
             found, *drained = heard[len(said) :]
             if isinstance(found, ChannelLayerUnavailable):
                 self._note_failure(number, found)
-                return Taken(answers, [], found)
+                return Taken(answers, [], failed=True)
             if shard.outage.is_on() and self._is_prepared({number: owners}):
                 shard.outage.end()
             entries = [self._popped(number, found)] if found else []
@@ -226,14 +236,12 @@ class Receiver:
     def _wait_on_several(self, plan: dict[int, list[str]]) -> Steps[Taken]:
         """Look at each server, then wait on all of them, leaving out those that are away."""
         end = time.monotonic() + self._block_seconds
-        failure: ChannelLayerUnavailable | None = None
         while live := [n for n in _rotated(list(plan)) if not self._shards[n].outage.pause()]:
             for number in live:
                 try:
                     entries = yield from self._look_at(number, plan[number])
                 except ChannelLayerUnavailable as error:
                     self._note_failure(number, error)
-                    failure = error
                     continue
                 self._shards[number].outage.end()
                 if entries:
@@ -245,7 +253,7 @@ class Receiver:
             entries = yield from self._race({number: plan[number] for number in live}, seconds)
             if entries:
                 return Taken([], entries)
-        return Taken([], [], None if live else failure)
+        return Taken([], [], failed=not live)
 
     def _race(self, plan: dict[int, list[str]], seconds: float) -> Steps[list[Entry]]:
         """Wait on several servers; what the others bring along with the first goes back."""
