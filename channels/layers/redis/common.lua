@@ -10,8 +10,8 @@
 --   P joined:<owner>           zset    the groups of an owner, by when it lapses there
 --   P sockets:<group>:<owner>  zset    what follows the "!" of a process's members, likewise
 --   P journal:<owner>          stream  how the members of a process changed, of late
---   P alive:                   zset    announced processes, by when they count as dead; also those
---                                      of other shards, to find out that this one has lost its groups
+--   P alive:                   zset    announced processes, by when they count as dead; also
+--                                      of other shards, to notice when this one loses its groups
 --   P group:<group>            zset    where a group may have members: owners, by when they lapse
 --   P bell:<random>            list    wakes a receiver that waits on several shards
 --   S channel:<counted name>   hash    messages_count, channel_full_count
