@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -278,6 +279,22 @@ def test_the_node_that_a_command_is_sent_to(words: str, address: str, url: str) 
             (True, None) if code == "ASK" else (False, redirect.host)
         )
         assert redirect.host.url == url.replace("10.0.0.9:7000", in_url(address))
+
+
+def test_a_fork_while_a_node_is_looked_for_does_not_block_the_child(
+    layer: RedisClusterChannelLayer,
+) -> None:
+    with layer._directory._lock:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                layer.send("from.child", {"n": 1})
+                code = 0
+            finally:
+                os._exit(code)
+    assert receive_soon(layer, ["from.child"]) == ("from.child", {"n": 1})
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 # Slots that move

@@ -16,6 +16,7 @@ from channels.layers.redis import (
     RedisClusterChannelLayer,
     RedisSentinelChannelLayer,
 )
+from channels.layers.redis.hosts import parse_hosts
 from channels.test.layer_cases.base import InThread, drain, receive_soon
 
 from ..certificates import Certificates, make_certificates
@@ -201,6 +202,19 @@ def test_a_wrong_password_of_a_user_is_an_error_that_does_not_show_it(
         layer = new_layer([f"redis://app:pass-word@127.0.0.1:{own.port}"])
         with unavailable(f"127.0.0.1:{own.port}", "cannot be reached", "nothing was sent"):
             layer.send("a", {})
+
+
+def test_no_password_is_shown_where_a_host_is(new_layer: NewLayer) -> None:
+    host = {"host": "127.0.0.1", "port": 6390, "password": "pass-word"}
+    for hosts, more in (
+        (["redis://:pass-word@127.0.0.1:6390"], {}),
+        ([host], {}),
+        ([("127.0.0.1", 6390)], {"password": "pass-word"}),
+    ):
+        [found] = parse_hosts(hosts, more)
+        assert repr(found) == "<Host 127.0.0.1:6390>"
+        layer = new_layer(hosts, connection_kwargs=more)
+        assert repr(layer) == "<RedisChannelLayer at 127.0.0.1:6390, prefix 'asgi:'>"
 
 
 def test_a_user_of_a_cluster_needs_two_commands_more(new_layer: NewLayer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from django.test import override_settings
 from channels.asgi import ChannelLayerManager
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisSentinelChannelLayer
+from channels.layers.redis.commands import Command
+from channels.layers.redis.driver import Request
 from channels.test.layer_cases.base import InThread, receive_soon, receive_soon_async
 
 from ..redis_sentinel import SentinelDeployment
@@ -93,6 +96,13 @@ def test_wrong_hosts_are_an_error_that_names_the_setting(hosts: Any) -> None:
         RedisSentinelChannelLayer(hosts, ["main"])
 
 
+def test_without_hosts_there_is_a_sentinel_on_this_machine(new_layer: NewLayer) -> None:
+    [sentinel] = new_layer(services=["main"])._directory._sources
+    assert sentinel.address == "localhost:26379"
+    with pytest.raises(ValueError, match="leave it out for localhost:26379"):
+        RedisSentinelChannelLayer([], ["main"])
+
+
 def test_the_sentinels_of_hosts_and_the_masters_have_keywords_of_their_own(
     new_layer: NewLayer,
 ) -> None:
@@ -137,6 +147,7 @@ def test_without_services_all_masters_are_used_in_the_order_of_their_names(
 ) -> None:
     layer = new_layer(steady.sentinels)
     assert "'another', 'main'" in repr(layer)
+    assert "Place of main: unknown" in repr(layer._shards[1].location)
     assert repr(new_layer(steady.sentinels, ["main", "another"])) == repr(layer)
 
 
@@ -203,6 +214,31 @@ def test_a_master_that_is_known_is_not_asked_for(
             layer.send("known", {})
             asyncio.run(layer.send_async("known", {}))
         assert proxy.requests.count(b"GET-MASTER-ADDR-BY-NAME") == 1
+
+
+def test_sentinels_that_do_not_know_are_not_asked_for_each_command(new_layer: NewLayer) -> None:
+    with TcpProxy(find_free_port()) as proxy:
+        layer = new_layer([("127.0.0.1", proxy.port)], ["main"])
+        answers = layer._driver.exchange([Request(0, Command("TIME"))] * 50)
+        assert [type(answer) for answer in answers] == [ChannelLayerUnavailable] * 50
+        assert proxy.connections < 5
+
+
+def test_a_fork_while_a_master_is_looked_for_does_not_block_the_child(
+    steady: SentinelDeployment, new_layer: NewLayer
+) -> None:
+    layer = new_layer(steady.sentinels, ["main"])
+    with layer._directory._lock:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                layer.send("from.child", {"n": 1})
+                code = 0
+            finally:
+                os._exit(code)
+    assert receive_soon(layer, ["from.child"]) == ("from.child", {"n": 1})
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_after_the_refresh_interval_it_is_asked_for_again_and_may_be_silent(

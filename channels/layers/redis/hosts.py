@@ -31,13 +31,16 @@ SCHEMES = ("redis://", "rediss://", "unix://")
 HostSpec = str | tuple[str, int] | Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Host:
     """One server: its URL or its keywords for redis-py, and the keywords for every server."""
 
     url: str | None
     keywords: dict[str, Any]
     shared: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Host {self.address}>"
 
     @functools.cached_property
     def address(self) -> str:
