@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from channels.layers import InMemoryChannelLayer
 from channels.layers.redis import RedisChannelLayer
+from channels.test.layer_cases.base import drain
 
-from ..redis_server import RedisServer
+from ..redis_server import RedisServer, wait_until
 
 #: Without a deadline, as the machine may be busy; the same examples in every run but for new code.
 bounded = settings(
@@ -195,3 +196,35 @@ def test_members_that_are_received_for_now_and_then_get_what_they_would_get_in_m
         follow(hosts, runner, history)
 
     run()
+
+
+@pytest.fixture
+def brief_layer(redis_config: dict[str, Any]) -> Iterator[RedisChannelLayer]:
+    """Another client of ``redis_layer``, for which all is over at once."""
+    layer = RedisChannelLayer(**{**redis_config, "expiry": 0.05, "group_expiry": 0.05})
+    yield layer
+    layer.close()
+
+
+def test_who_joins_again_after_a_lapse_gets_nothing_from_before(
+    redis_layer: RedisChannelLayer, brief_layer: RedisChannelLayer
+) -> None:
+    redis_layer.group_add("g", "ws.P!a")
+    brief_layer.group_add("g", "ws.P!b")
+    wait_until(lambda: redis_layer.group_channels("g") == ["ws.P!a"], "b has lapsed")
+    redis_layer.send_group("g", {"n": 1})
+    redis_layer.group_add("g", "ws.P!b")
+    assert drain(redis_layer, "ws.P!") == [("ws.P!a", {"n": 1})]
+    redis_layer.send_group("g", {"n": 2})
+    assert sorted(drain(redis_layer, "ws.P!")) == [("ws.P!a", {"n": 2}), ("ws.P!b", {"n": 2})]
+
+
+def test_what_a_process_has_lost_by_never_reading_does_not_come_back_with_its_next_member(
+    redis_layer: RedisChannelLayer, brief_layer: RedisChannelLayer
+) -> None:
+    redis_layer.group_add("g", "ws.P!a")
+    brief_layer.send("ws.P!a", {"n": 1})
+    wait_until(lambda: redis_layer.group_channels("g") == [], "nobody has read the message")
+    redis_layer.group_add("g", "ws.P!b")
+    assert redis_layer.receive(["ws.P!"]) == (None, None)
+    assert redis_layer.group_channels("g") == ["ws.P!b"]
