@@ -177,8 +177,8 @@ class RedisChannelLayer(BaseChannelLayer):
         self._driver.drive(self._groups.refresh(names))
 
     def send_group(self, group: str, message: Content) -> None:
-        [outcome] = self.send_many([Sending(group, message, to_group=True)])
-        if outcome:
+        self.check_group(group)
+        if outcome := self._driver.drive(self._sender.send_group(group, self.encode(message))):
             raise outcome
 
     def flush(self) -> None:

@@ -15,6 +15,9 @@ from .shards import Shards
 PUSHES_AT_ONCE = 500
 BYTES_AT_ONCE = 4 * 1024 * 1024
 
+#: Groups whose owners are remembered.
+GROUPS_KNOWN = 10_000
+
 Outcome = Exception | None
 
 
@@ -51,6 +54,7 @@ class Sender:
         self._shards = shards
         self._capacity_of = capacity_of
         self._channel_full = channel_full
+        self._owners: dict[str, list[str]] = {}
 
     def send(self, channel: str, body: bytes) -> Steps[Outcome]:
         """Send one message to one channel: to a shard that takes it, and not where it may be."""
@@ -71,6 +75,36 @@ class Sender:
             else:
                 depth += answer
         return failure or self._channel_full(channel, depth)
+
+    def send_group(self, group: str, body: bytes) -> Steps[Outcome]:
+        """Send one message to a group: to the owners of last time, while asking for those of now.
+
+        An owner itself says whether it has members. So the first ones may be wrong, and only the
+        others make another round.
+        """
+        message, batch = Encoded(group, body, True), Batch(self._shards, 1)
+        expected = self._owners.get(group, [])
+        for owner in expected:
+            self._add_member(batch, 0, message, owner)
+        home = self._shards.home(group)
+        lookup = Request(home, self._shards[home].commands.owners(group))
+        found, *answers = yield [lookup, *batch.next_round()]
+        batch.note(answers)
+        if isinstance(found, Exception):
+            batch.outcomes[0] = found
+        else:
+            scores = {name.decode(): score for name, score in pairs(found)}
+            batch.scores = {(group, owner): score for owner, score in scores.items()}
+            for owner in scores.keys() - set(expected):
+                self._add_member(batch, 0, message, owner)
+            self._remember(group, list(scores))
+        [outcome] = yield from self.finish(batch)
+        return outcome
+
+    def _remember(self, group: str, owners: list[str]) -> None:
+        if len(self._owners) >= GROUPS_KNOWN:
+            self._owners = {}
+        self._owners[group] = owners
 
     def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:
         """Find out where several messages go; an exception stands for one that cannot go."""
@@ -112,10 +146,13 @@ class Sender:
             return
         for name, score in pairs(owners):
             owner = name.decode()
-            home = self._shards.home(owner)
-            limit = self._shards.share(owner, self._capacity_of(owner), home)
-            batch.add(number, home, Push(owner, owner, "", limit, message.body, message.name))
+            self._add_member(batch, number, message, owner)
             batch.scores[message.name, owner] = score
+
+    def _add_member(self, batch: Batch, number: int, message: Encoded, owner: str) -> None:
+        home = self._shards.home(owner)
+        limit = self._shards.share(owner, self._capacity_of(owner), home)
+        batch.add(number, home, Push(owner, owner, "", limit, message.body, message.name))
 
     def _way_to(self, channel: str) -> Way:
         owner, target = split(channel)
@@ -129,17 +166,18 @@ class Sender:
             batch.note((yield requests))
         if len(self._shards) > 1:
             yield from self._try_other_shards(batch)
-        if batch.gone:
-            yield [
-                Request(home, self._shards[home].commands.strike(*gone, batch.scores[gone]))
-                for gone in batch.gone
-                for home in [self._shards.home(gone[0])]
-            ]
+        if strikes := [
+            Request(home, self._shards[home].commands.strike(*gone, batch.scores[gone]))
+            for gone in batch.gone
+            if gone in batch.scores
+            for home in [self._shards.home(gone[0])]
+        ]:
+            yield strikes
         return [
             self._channel_full(outcome.channel, outcome.depth)
             if isinstance(outcome, Refusal)
             else outcome
-            for outcome in batch.outcomes
+            for outcome in batch.final_outcomes()
         ]
 
     def _try_other_shards(self, batch: Batch) -> Steps[None]:
@@ -170,6 +208,16 @@ class Batch:
         self._said: list[list[tuple[int, Push]]] = []
         self._full: dict[str, int] = {}
         self._refused: list[tuple[int, Push]] = []
+        self._reached: set[int] = set()
+
+    def final_outcomes(self) -> list[Any]:
+        """For each message what went wrong: a group's may have arrived at some of its members."""
+        return [
+            _reaching_some(outcome)
+            if number in self._reached and isinstance(outcome, ChannelLayerUnavailable)
+            else outcome
+            for number, outcome in enumerate(self.outcomes)
+        ]
 
     def add(self, number: int, shard: int, push: Push) -> None:
         """Send ``push`` to ``shard``, on behalf of the message with this number."""
@@ -212,8 +260,8 @@ class Batch:
 
     def _note(self, number: int, push: Push, result: Any) -> None:
         if result == SENT:
-            return
-        if result == GONE:
+            self._reached.add(number)
+        elif result == GONE:
             self.gone.append((push.group, push.owner))
         elif isinstance(result, ChannelLayerUnavailable):
             self.outcomes[number] = self.outcomes[number] or result
@@ -229,6 +277,16 @@ class Batch:
         self._refused.append((number, push))
         if depth is not None:
             self.outcomes[number] = Refusal(push.channel, depth)
+
+
+def _reaching_some(error: ChannelLayerUnavailable) -> ChannelLayerUnavailable:
+    if error.may_have_arrived:
+        return error
+    partial = ChannelLayerUnavailable(
+        f"Some members of the group got the message, but not all. {error}", may_have_arrived=True
+    )
+    partial.__cause__ = error
+    return partial
 
 
 def _part(waiting: list[tuple[int, Push]]) -> int:
