@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -54,20 +55,26 @@ class Crowd:
             assert sorted(member.hear() for _ in told) == told
 
     def reunite(self, layer: RedisChannelLayer) -> None:
-        """Send to the group until each member has heard something."""
+        """Send to the group until each member has heard something, and then the last of it."""
         waiting = list(self.members)
 
         def hear() -> bool:
-            layer.send_group(self.group, {"text": str(next(numbers))})
+            self._send(layer)
             for member in list(waiting):
-                try:
+                with contextlib.suppress(TimeoutError):
                     member.hear(PAUSE)
                     waiting.remove(member)
-                except TimeoutError:
-                    pass
             return not waiting
 
         wait_until(hear, "the whole group hears again")
+        last = self._send(layer)
+        for member in self.members:
+            member.hear_until(last)
+
+    def _send(self, layer: RedisChannelLayer) -> int:
+        number = next(numbers)
+        layer.send_group(self.group, {"text": str(number)})
+        return number
 
 
 @pytest.fixture(scope="module")
