@@ -41,13 +41,11 @@ class TestRedisChannelLayer(ChannelLayerConformance, unittest.TestCase):
         return RedisChannelLayer([self.url], **prefixes(), **config)
 
 
-class TalkCases(
-    DeliveryCases, AsyncCases, SendManyCases, TurnCases, ReceiveBatchCases, GroupCases, LayerCase
-):
-    """What depends on the server, and on how it is found."""
+class TalkCases(DeliveryCases, AsyncCases, SendManyCases, TurnCases, ReceiveBatchCases, LayerCase):
+    """What depends on how servers are found, and on all kinds of commands."""
 
 
-class TestOldestRedis(TalkCases, unittest.TestCase):
+class TestOldestRedis(GroupCases, TalkCases, unittest.TestCase):
     @pytest.fixture(autouse=True)
     def use_server(self, bundled_redis_server: RedisServer) -> None:
         self.url = bundled_redis_server.url
