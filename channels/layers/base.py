@@ -21,6 +21,9 @@ NAME_LIMIT = 100
 #: Seconds that a blocking receive waits before it returns with nothing.
 BLOCK_SECONDS = 1.0
 
+#: Seconds that a message or a membership may live: ten years, which every store can count.
+LONGEST_LIFETIME = 10 * 365 * 86400
+
 #: Characters in the random part of a name that ``new_channel`` makes: 62 ** 12 possibilities.
 RANDOM_LENGTH = 12
 
@@ -97,6 +100,8 @@ class BaseChannelLayer:
             ("max_message_size", 0 if max_message_size is None else max_message_size),
         ):
             _check_number(name, value)
+        for name, value in (("expiry", expiry), ("group_expiry", group_expiry)):
+            _check_lifetime(name, value)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
@@ -308,6 +313,13 @@ def _can_be_received(name: str) -> bool:
 def _check_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, not {value!r}.")
+
+
+def _check_lifetime(name: str, seconds: float) -> None:
+    if not 0 < seconds <= LONGEST_LIFETIME:
+        raise ValueError(
+            f"{name} must be more than 0 and at most {LONGEST_LIFETIME} seconds, not {seconds!r}."
+        )
 
 
 def _check_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> None:

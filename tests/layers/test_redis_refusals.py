@@ -282,3 +282,26 @@ def test_a_key_of_another_type_is_an_error_not_a_dead_receiver(
         client.delete("asgi:a")
     layer.send("a", {"n": 1})
     assert layer.receive(["a"], block=True) == ("a", {"n": 1})
+
+
+# A script that is refused in the middle
+
+
+def test_a_send_that_is_refused_in_the_middle_may_have_arrived() -> None:
+    with RedisServer() as server, server.client() as client:
+        layer = RedisChannelLayer([server.url])
+        client.set("asgi:a", "no queue")
+        with unavailable("in the middle", "WRONGTYPE") as raised:
+            layer.send("a", {})
+        assert raised.value.may_have_arrived
+        layer.close()
+
+
+def test_a_counter_that_cannot_be_used_keeps_no_message_back() -> None:
+    with RedisServer() as server, server.client() as client:
+        client.set("asgi-meta:global", "no counter")
+        layer = RedisChannelLayer([server.url])
+        layer.send("a", {"n": 1})
+        assert layer.send_many([Sending("a", {"n": 2})]) == [None]
+        assert numbers(layer, "a") == [1, 2]
+        layer.close()

@@ -96,9 +96,12 @@ local function keep_queue(queue, joined, expiry, evidence)
     end
 end
 
--- Count messages; the counter need not be told each time to live on.
+-- Count messages, which must not fail for that; the counter need not be told each time to live on.
 local function count(counter, field, number)
-    local total = redis.call('HINCRBY', counter, field, number)
+    local total = redis.pcall('HINCRBY', counter, field, number)
+    if type(total) ~= 'number' then
+        return
+    end
     if total <= COUNTS_KEPT or total % COUNTS_KEPT < number then
         redis.call('PEXPIRE', counter, STATISTICS_LIFETIME)
     end

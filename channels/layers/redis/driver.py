@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import selectors
 import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from ...exceptions import ChannelLayerUnavailable
 from .commands import RECEIVE, Command, batches
-from .hosts import Host
+from .hosts import ANSWER_SECONDS, Host
 from .server import LoopServer, Server, Talk, refused
 
 #: Seconds for which a command that had no effect is tried again, where its shard moves between
@@ -25,9 +25,6 @@ from .server import LoopServer, Server, Talk, refused
 #: other shards meanwhile.
 MOVING_PATIENCE, RECEIVING_PATIENCE = 2.0, 0.25
 MOVING_PAUSE = 0.05
-
-#: Seconds between two looks at the connections of a race, all of them together.
-RACE_PAUSE = 0.01
 
 #: Commands that are said in one write, where there are very many.
 COMMANDS_AT_ONCE = 200
@@ -230,7 +227,7 @@ def patience_of(command: Command) -> float:
 
 def common_host(locations: Sequence[Location], requests: Sequence[Request]) -> Host | None:
     """The server that has the shards of all requests, if that is known, as it mostly is."""
-    host = locations[requests[0].shard].host
+    host = locations[requests[0].shard].host if requests else None
     for shard, _ in requests[1:]:
         if locations[shard].host is not host:
             return None
@@ -348,11 +345,14 @@ def closing_all(talks: Sequence[Talk]) -> Iterator[None]:
 
 
 def first_to_answer(talks: Sequence[Talk]) -> Talk | None:
-    """Wait until one of them answers; redis-py can look at one connection at a time only."""
-    for talk in itertools.cycle(talks):
-        if talk.can_read(RACE_PAUSE / len(talks)):
-            return talk
-    return None
+    """Wait until one of them answers, or should have."""
+    with selectors.DefaultSelector() as selector:
+        for talk in talks:
+            if talk.has_failed:
+                return talk
+            selector.register(talk, selectors.EVENT_READ)
+        ready = selector.select(ANSWER_SECONDS) if talks else []
+    return ready[0][0].fileobj if ready else next(iter(talks), None)  # type: ignore[return-value]
 
 
 class LoopDriver:

@@ -56,6 +56,18 @@ class Host:
         timeout = self._model(redis).connection_kwargs.get("socket_timeout")
         return BLOCK_SECONDS if timeout is None else min(BLOCK_SECONDS, timeout / 2)
 
+    def check(self, settings: str) -> None:
+        """Raise ``ValueError``, naming the ``settings``, if redis-py cannot use this."""
+        try:
+            connection = _connector(self._model(redis))()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{settings} cannot be used by redis-py: {error}.") from error
+        if str(connection.protocol) != "2":
+            raise ValueError(
+                f"{settings} must not set protocol to {connection.protocol!r}: leave it out, as "
+                "the layer needs protocol 2."
+            )
+
     def make_pool(self) -> Pool:
         """A pool of blocking connections, for threads."""
         model = self._model(redis)
@@ -106,12 +118,21 @@ def parse_hosts(
         hosts = [("localhost", default_port)]
     if isinstance(hosts, str | bytes | Mapping):
         raise ValueError(f"hosts must be a list, such as [{hosts!r}], not {hosts!r}.")
+    if not isinstance(hosts, Sequence):
+        raise ValueError(f"hosts must be a list of servers, not {hosts!r}.")
     if not hosts:
         raise ValueError(
             f"hosts is empty: name one server, or leave it out for localhost:{default_port}."
         )
+    if not isinstance(connection_kwargs, Mapping | None):
+        raise ValueError(
+            f"connection_kwargs must be a dict of redis-py's keywords, not {connection_kwargs!r}."
+        )
     shared = dict(connection_kwargs or {})
-    return [_parse_host(host, shared) for host in hosts]
+    parsed = [_parse_host(host, shared) for host in hosts]
+    for number, host in enumerate(parsed):
+        host.check(f"hosts[{number}] or connection_kwargs")
+    return parsed
 
 
 def _parse_host(host: HostSpec, shared: dict[str, Any]) -> Host:
@@ -122,7 +143,9 @@ def _parse_host(host: HostSpec, shared: dict[str, Any]) -> Host:
     if isinstance(host, Mapping):
         return Host(None, dict(host), shared)
     if isinstance(host, list | tuple) and len(host) == 2:
-        return Host(None, {"host": host[0], "port": int(host[1])}, shared)
+        name, port = host
+        if isinstance(name, str) and str(port).isdecimal():
+            return Host(None, {"host": name, "port": int(port)}, shared)
     raise ValueError(
         f"{host!r} in hosts is neither a URL, nor a (host, port) pair, nor a dict of redis-py's "
         "keywords."

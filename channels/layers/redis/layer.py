@@ -69,6 +69,7 @@ class RedisChannelLayer(BaseChannelLayer):
         super().__init__(expiry, group_expiry, capacity, channel_capacity, max_message_size)
         keys = symmetric_encryption_keys
         self._cipher = Cipher(keys) if keys else None
+        check_prefixes(prefix, stats_prefix)
         self.prefix = prefix
         self.stats_prefix = stats_prefix
         places = self._place_shards(hosts, connection_kwargs)
@@ -208,8 +209,8 @@ class RedisChannelLayer(BaseChannelLayer):
 
     async def close_async(self) -> None:
         """Close the connections of threads and of the running event loop."""
-        self._driver.close()
         await self._loops.running().close()
+        self._driver.close()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""
@@ -254,7 +255,8 @@ class RedisChannelLayer(BaseChannelLayer):
         """Send, and receive in the same write if possible; ``None`` if no server can be heard."""
         batch = yield from self._sender.gather([self._encode(sending) for sending in sendings])
         while not batch.is_last_round():
-            batch.note((yield batch.next_round()))
+            if requests := batch.next_round():
+                batch.note((yield requests))
         received, answers = yield from self._receiver.say_and_receive(batch.next_round(), names)
         batch.note(answers)
         return (yield from self._sender.finish(batch)), received
@@ -271,6 +273,15 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def _give_back(self, entries: list[Entry]) -> None:
         self._driver.drive(self._receiver.give_back(entries))
+
+
+def check_prefixes(prefix: object, stats_prefix: object) -> None:
+    """Raise ``ValueError`` unless what the layer keeps can be told from everything else."""
+    for name, value in (("prefix", prefix), ("stats_prefix", stats_prefix)):
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{name} must be a text that is not empty, not {value!r}.")
+    if prefix == stats_prefix:
+        raise ValueError(f"prefix and stats_prefix must differ, not both be {prefix!r}.")
 
 
 def _after_fork() -> None:

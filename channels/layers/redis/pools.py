@@ -129,7 +129,11 @@ class LoopPool:
             await self._wait()
         else:
             await self._free.acquire()
-        connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
+        try:
+            connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
+        except BaseException:
+            self._free.release()
+            raise
         self._used.add(connection)
         if used_at + FRESH_SECONDS < time.monotonic():
             await self._make_sure(connection, is_new=not used_at)

@@ -137,10 +137,10 @@ class Processes:
 
     def know_time(self, number: int) -> Steps[None]:
         """Ask a server for its time, unless that is known."""
-        clock = self._shards[number].clock
-        if not clock.is_set():
+        shard = self._shards[number]
+        if not shard.knows_time():
             asked_at = time.monotonic()
-            clock.set(asked_at, (yield from ask(number, Command("TIME"))))
+            shard.set_time(asked_at, (yield from ask(number, Command("TIME"))))
 
     def _process(self, owner: str) -> Process:
         process = self._known.get(owner)

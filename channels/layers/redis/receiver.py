@@ -144,14 +144,25 @@ class Receiver:
         return NOTHING if message is None else (channel, message)
 
     def hand_out_all(self, names: list[str]) -> Steps[list[tuple[list[str], Content]]]:
-        """Everything that is in the buffer."""
+        """Everything that is in the buffer, up to what cannot be opened just now."""
+        opened: list[tuple[str, Delivery]] = []
+        try:
+            while found := self.buffer.take(names):
+                delivery = yield from self._open(*found)
+                if delivery and delivery.channels:
+                    opened.append((found[0], delivery))
+        except ChannelLayerUnavailable:
+            if not opened:
+                raise
+        except BaseException:
+            for owner, delivery in reversed(opened):
+                self.buffer.put_back(owner, delivery)
+            raise
         batch = []
-        while found := self.buffer.take(names):
-            delivery = yield from self._open(*found)
-            if delivery and delivery.channels:
-                message = self._read(found[0], delivery.message)
-                if message is not None:
-                    batch.append((delivery.channels, message))
+        for owner, delivery in opened:
+            message = self._read(owner, delivery.message)
+            if message is not None:
+                batch.append((delivery.channels, message))
         return batch
 
     def give_back(self, entries: Sequence[Entry]) -> Steps[None]:
@@ -176,7 +187,7 @@ class Receiver:
 
     def _is_prepared(self, plan: dict[int, list[str]]) -> bool:
         for number, owners in plan.items():
-            if self.processes.due(owners) or not self._shards[number].clock.is_set():
+            if self.processes.due(owners) or not self._shards[number].knows_time():
                 return False
         return True
 
@@ -283,7 +294,15 @@ class Receiver:
         return Entry(number, self._shards[number].commands.owner_of(found[0]), found[1])
 
     def _unexpired(self, entries: list[Entry]) -> Steps[list[Entry]]:
-        """Who lets a message expire leaves all groups; a process is alive while it reads."""
+        """Who lets a message expire leaves all groups; a process is alive while it reads.
+
+        The server is asked for its time before, as its clock may have been set, or it may be
+        another server.
+        """
+        if suspects := {entry.shard for entry in entries if self._has_expired(entry)}:
+            for number in suspects:
+                self._shards[number].clock.unset()
+                yield from self.processes.know_time(number)
         expired = [entry for entry in entries if self._has_expired(entry)]
         gone = [entry for entry in expired if not is_process(entry.owner)]
         if gone:

@@ -34,6 +34,16 @@ MEANINGS = {
     "codec can't decode": "is it a Redis server?",
 }
 
+#: Words, in lower case, of refusals that come before a script has written anything.
+BEFORE_THE_FIRST = (
+    "used memory > 'maxmemory'",
+    "read only replica",
+    "misconf",
+    "noreplicas",
+    "not enough good replicas",
+    "masterdown",
+)
+
 #: Makes the error for a failure at an address.
 Meaning = Callable[[str, Exception], ChannelLayerUnavailable]
 
@@ -115,15 +125,13 @@ class Talk:
             self.close()
             raise
 
-    def can_read(self, seconds: float) -> bool:
-        """Whether the first answer is there, or a failure; waits for it so long."""
-        if self._failure:
-            return True
-        try:
-            return bool(self._connection.can_read(seconds))
-        except FAILURES as error:
-            self._fail(error, unanswered)
-            return True
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None
+
+    def fileno(self) -> int:
+        """The socket that the answers come on, to wait for; redis-py has no public name for it."""
+        return int(self._connection._sock.fileno())
 
     def answers(self) -> list[Any]:
         """Wait for the answers: see ``Server.execute``."""
@@ -257,6 +265,15 @@ def unanswered(address: str, error: Exception) -> ChannelLayerUnavailable:
 
 
 def refused(address: str, error: Exception) -> ChannelLayerUnavailable:
+    """A script may have begun before one of its commands was refused."""
+    text = str(error).lower()
+    if "script" in text and not any(words in text for words in BEFORE_THE_FIRST):
+        return _unavailable(
+            f"Redis at {address} refused a command in the middle ({_reason(error)}); what was "
+            "sent may have arrived or not, and is not repeated.",
+            error,
+            may_have_arrived=True,
+        )
     return _unavailable(
         f"Redis at {address} refused the command, which had no effect ({_reason(error)}).", error
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .commands import Commands, is_process
 from .driver import Location
+from .hosts import Host
 from .outage import Outage
 from .server import Clock
 
@@ -19,7 +20,17 @@ class Shard:
         self.commands = commands
         self.location = location
         self.clock = Clock()
+        self._clock_of: Host | None = None
         self.outage = Outage()
+
+    def knows_time(self) -> bool:
+        """Whether the clock is that of the server that has the shard now."""
+        return self.clock.is_set() and self._clock_of is self.location.host
+
+    def set_time(self, asked_at: float, answer: tuple[bytes, bytes]) -> None:
+        """See ``Clock.set``."""
+        self.clock.set(asked_at, answer)
+        self._clock_of = self.location.host
 
 
 class Shards:
