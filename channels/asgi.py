@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from . import conf
-from .exceptions import InvalidChannelLayerError
+from .exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from .routing import Router, Routing
 from .types import Layer
 from .utils import import_configured
@@ -168,6 +168,10 @@ class ChannelLayerManager:
             )
         try:
             layer = backend(**config.get(key, {}))
+        except ChannelLayerUnavailable as error:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] cannot be made now: {error}"
+            ) from error
         except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has a {key} that {config['BACKEND']} does not take: "

@@ -12,7 +12,7 @@ import pytest
 from django.test import override_settings
 
 from channels.asgi import ChannelLayerManager
-from channels.exceptions import ChannelLayerUnavailable
+from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.redis import RedisSentinelChannelLayer
 from channels.layers.redis.commands import Command
 from channels.layers.redis.driver import Request
@@ -335,3 +335,18 @@ def test_with_the_sentinels_away_a_master_that_is_known_goes_on(
     layer.send("a", {"n": 2})
     assert layer.receive(["a"]) == ("a", {"n": 1})
     assert layer.receive(["a"]) == ("a", {"n": 2})
+
+
+def test_settings_whose_sentinels_are_not_there_are_an_error_that_names_the_alias() -> None:
+    config = {
+        "BACKEND": "channels.layers.redis.RedisSentinelChannelLayer",
+        "CONFIG": {"hosts": [("127.0.0.1", find_free_port())]},
+        "ROUTING": [],
+    }
+    with (
+        override_settings(CHANNEL_LAYERS={"here": config}),
+        pytest.raises(
+            InvalidChannelLayerError, match=r"\['here'\] cannot be made now: No sentinel"
+        ),
+    ):
+        ChannelLayerManager().make_backend("here")

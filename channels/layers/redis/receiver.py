@@ -137,9 +137,9 @@ class Receiver:
         delivery = yield from self._open(owner, item)
         if delivery is None or not delivery.channels:
             return NOTHING
-        channel, *others = delivery.channels
-        if others:
-            self.buffer.put_back(owner, delivery._replace(channels=others))
+        channel = delivery.channels.pop(0)
+        if delivery.channels:
+            self.buffer.put_back(owner, delivery)
         message = self._read(channel, delivery.message)
         return NOTHING if message is None else (channel, message)
 

@@ -150,8 +150,9 @@ class Sender:
             batch.scores[message.name, owner] = score
 
     def _add_member(self, batch: Batch, number: int, message: Encoded, owner: str) -> None:
-        home = self._shards.home(owner)
-        limit = self._shards.share(owner, self._capacity_of(owner), home)
+        home, capacity = self._shards.home(owner), self._capacity_of(owner)
+        # A normal channel gets its groups' messages at home, where its share may be nothing.
+        limit = max(self._shards.share(owner, capacity, home), min(capacity, 1))
         batch.add(number, home, Push(owner, owner, "", limit, message.body, message.name))
 
     def _way_to(self, channel: str) -> Way:
