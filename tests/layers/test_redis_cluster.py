@@ -263,7 +263,9 @@ def in_url(address: str) -> str:
         ("ASK 5 10.0.0.1:7001", "10.0.0.1:7001"),
     ],
 )
-@pytest.mark.parametrize("url", ["redis://10.0.0.9:7000", "rediss://ann:pass@10.0.0.9:7000/0?a=1"])
+@pytest.mark.parametrize(
+    "url", ["redis://10.0.0.9:7000", "rediss://ann:pass@10.0.0.9:7000/0?client_name=a"]
+)
 def test_the_node_that_a_command_is_sent_to(words: str, address: str, url: str) -> None:
     [asked] = parse_hosts([url], None)
     code, _, rest = words.partition(" ")
