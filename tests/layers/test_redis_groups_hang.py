@@ -177,7 +177,7 @@ def test_a_process_that_goes_on_in_the_middle_of_its_burial_loses_nothing(
     new_layer: Layers, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("channels.layers.redis.commands.KEYS_AT_ONCE", 1)
-    monkeypatch.setattr("channels.layers.redis.driver.COMMANDS_AT_ONCE", 1)
+    monkeypatch.setattr("channels.layers.redis.steps.COMMANDS_AT_ONCE", 1)
     for when in range(30):
         process = f"ws.P{when}!"
         worker, layer = new_layer(), new_layer()

@@ -11,7 +11,7 @@ import redis
 
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.commands import RESTORE
-from channels.layers.redis.driver import ask
+from channels.layers.redis.steps import ask
 
 from ..redis_server import RedisServer, wait_until
 from ..tcp_proxy import TcpProxy

@@ -9,7 +9,7 @@ import pytest
 
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.commands import Command
-from channels.layers.redis.driver import Request, Steps
+from channels.layers.redis.steps import Request, Steps
 from channels.test.layer_cases.base import InThread, drain
 
 from ..redis_server import RedisServer

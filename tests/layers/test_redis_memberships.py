@@ -11,8 +11,8 @@ import redis
 
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.commands import RESTORE, SNAPSHOT, Command, batches
-from channels.layers.redis.driver import Request
 from channels.layers.redis.memberships import Memberships
+from channels.layers.redis.steps import Request
 from channels.test.layer_cases.base import drain
 
 from ..redis_server import RedisServer, wait_until

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.driver import FixedLocation
+from channels.layers.redis.errands import FixedLocation
 from channels.layers.redis.hosts import parse_hosts
 
 from ..redis_cluster import ClusterDeployment

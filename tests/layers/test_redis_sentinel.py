@@ -15,7 +15,7 @@ from channels.asgi import ChannelLayerManager
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.redis import RedisSentinelChannelLayer
 from channels.layers.redis.commands import Command
-from channels.layers.redis.driver import Request
+from channels.layers.redis.steps import Request
 from channels.test.layer_cases.base import InThread, receive_soon, receive_soon_async
 
 from ..redis_sentinel import SentinelDeployment

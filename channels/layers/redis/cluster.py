@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from .commands import Command
 from .directory import Directory, Place, ask_once, code_of
-from .driver import Location, Redirect
+from .errands import Location, Redirect
 from .hosts import Host, HostSpec, parse_hosts
 from .layer import RedisChannelLayer
 

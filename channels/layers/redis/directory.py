@@ -20,7 +20,7 @@ from redis.exceptions import (
 
 from ...exceptions import ChannelLayerUnavailable
 from .commands import Command
-from .driver import Redirect
+from .errands import Redirect
 from .hosts import Host
 from .server import Server, refused
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from .commands import batches, is_process, pairs, split
-from .driver import Request, Steps, all_of, ask
 from .processes import SOCKETS_AT_ONCE, Processes
 from .shards import Shards
+from .steps import Request, Steps, all_of, ask
 
 
 class Groups:

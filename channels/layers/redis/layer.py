@@ -14,8 +14,9 @@ from .. import codec
 from ..base import BaseChannelLayer, CapacityPatterns
 from ..encryption import Cipher
 from .commands import Commands
-from .driver import Driver, FixedLocation, Location, LoopDriver, Steps
+from .driver import Driver, LoopDriver
 from .entries import Entry
+from .errands import FixedLocation, Location
 from .groups import Groups
 from .hosts import HostSpec, parse_hosts
 from .loops import Loops
@@ -24,6 +25,7 @@ from .pops import Pop
 from .receiver import NOTHING, Receiver
 from .sender import Encoded, Outcome, Sender
 from .shards import Shard, Shards
+from .steps import Steps
 
 #: All layers of this process, for the moment after a fork.
 layers: weakref.WeakSet[RedisChannelLayer] = weakref.WeakSet()

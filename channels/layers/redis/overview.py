@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from ...exceptions import ChannelLayerUnavailable
 from ..base import statistics_name
 from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
-from .driver import Request, Steps, all_of, ask
 from .shards import Shards, is_spread
+from .steps import Request, Steps, all_of, ask
 
 #: Queues that one script looks at: that takes the server less than a millisecond.
 QUEUES_AT_ONCE = 100

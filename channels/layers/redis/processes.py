@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
 from .commands import JOURNAL_SECONDS, RECORDS_AT_ONCE, Command, batches, is_process, milliseconds
-from .driver import Request, Steps, all_of, ask
 from .memberships import Memberships
 from .shards import Shards
+from .steps import Request, Steps, all_of, ask
 
 #: Seconds between two announcements of a process that receives; within so many, it finds out
 #: that Redis has lost its memberships.

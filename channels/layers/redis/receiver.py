@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 from ...exceptions import ChannelLayerUnavailable
 from ...types import Content, Received
 from .commands import is_process
-from .driver import Race, Request, Steps, ask
 from .entries import Buffer, Delivery, Entry
 from .processes import Processes
 from .shards import Shards, is_spread
+from .steps import Race, Request, Steps, ask
 
 logger = logging.getLogger("django.channels")
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from ...exceptions import ChannelFull, ChannelLayerUnavailable
 from .commands import GONE, SENT, Push, pairs, split
-from .driver import Request, Steps
 from .shards import Shards
+from .steps import Request, Steps
 
 #: Messages, and bytes of their bodies, that are pushed by one script call at the most: other
 #: clients of the server are to get their turn in between.

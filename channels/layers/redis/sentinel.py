@@ -8,7 +8,7 @@ from typing import Any
 from ...exceptions import ChannelLayerUnavailable
 from .commands import Command
 from .directory import Directory, Place, ask_once
-from .driver import Location
+from .errands import Location
 from .hosts import Host, HostSpec, parse_hosts
 from .layer import RedisChannelLayer
 

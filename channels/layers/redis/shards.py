@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 from .commands import Commands, is_process
-from .driver import Location
+from .errands import Location
 from .hosts import Host
 from .outage import Outage
 from .server import Clock
