@@ -15,7 +15,7 @@ import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
 
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.redis import RedisClusterChannelLayer, driver
+from channels.layers.redis import RedisClusterChannelLayer, errands
 from channels.layers.redis.cluster import SLOTS, Nodes, make_tags, slot_of
 from channels.layers.redis.commands import Command
 from channels.layers.redis.hosts import parse_hosts
@@ -342,7 +342,7 @@ def test_an_empty_slot_that_is_just_moved_is_asked_for_at_its_target(
     waiting = InThread(layer.receive, [channel], True)
     cluster.begin_migration(slot, target)
     # One key alone goes to the target at once, and is found there.
-    request = driver.Request(4, layer._shards[4].commands.give_back(channel, []))
+    request = errands.Request(4, layer._shards[4].commands.give_back(channel, []))
     assert layer._driver.exchange([request]) == [0]
     assert source.ask("INFO", "errorstats")["errorstat_ASK"]["count"] >= 1
     assert waiting.outcome() == (None, None)
@@ -378,7 +378,7 @@ def test_a_send_waits_until_its_slot_has_been_moved(
 def test_a_slot_that_is_moved_by_half_costs_only_what_is_in_it(
     cluster: ClusterDeployment, layer: RedisClusterChannelLayer, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(driver, "MOVING_PATIENCE", 0.2)
+    monkeypatch.setattr(errands, "MOVING_PATIENCE", 0.2)
     slot = slot_of_shard(layer, 5)
     target = another_master(cluster, slot)
     channel = channel_in(layer, 5)
