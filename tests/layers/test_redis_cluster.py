@@ -407,7 +407,7 @@ def test_what_comes_behind_a_wait_that_cannot_begin_is_not_lost(
     # There is one of the two queues, so that nobody can wait for both.
     wait = commands.block([process, process.replace("ws.", "http.")], 1)
     take = Command("LPOP", commands.prefix + process, 10)
-    answers = layer._driver.exchange([driver.Request(0, wait), driver.Request(0, take)])
+    answers = layer._driver.exchange([errands.Request(0, wait), errands.Request(0, take)])
     assert answers[0] is None
     assert len(answers[1]) == 3
     cluster.move_keys(slot, target)
@@ -423,7 +423,7 @@ def test_a_wait_that_cannot_begin_is_refused_before_long(
     target = another_master(cluster, slot)
     cluster.begin_migration(slot, target)
     wait = commands.block([process, process.replace("ws.", "http.")], 1)
-    [answer] = layer._driver.exchange([driver.Request(0, wait)])
+    [answer] = layer._driver.exchange([errands.Request(0, wait)])
     cluster.move_keys(slot, target)
     cluster.end_migration(slot, target)
     assert isinstance(answer, ChannelLayerUnavailable)
