@@ -89,7 +89,8 @@ def test_a_send_to_a_hundred_thousand_members_costs_as_much_as_to_ten(
     new_layer: Layers, client: redis.Redis, proxy: TcpProxy
 ) -> None:
     direct, worker = new_layer(), new_layer(hosts=[("127.0.0.1", proxy.port)])
-    layer = new_layer(hosts=[("127.0.0.1", proxy.port)])
+    patient = {"socket_timeout": 60}  # so many members take a slow machine a while to tell
+    layer = new_layer(hosts=[("127.0.0.1", proxy.port)], connection_kwargs=patient)
     costs, entries = [], []
     for group, number in (("few1", 10), ("many", 100_000)):
         add_many(direct, group, [f"ws.P!{n:06}" for n in range(number)])
