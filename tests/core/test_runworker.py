@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ def logger(unchanged_logger: logging.Logger) -> logging.Logger:
 def shared(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A layer for ``runworker``, whose worker ends at once and can be looked at."""
     ran: list[Worker] = []
+    handlers = {signo: signal.getsignal(signo) for signo in (signal.SIGTERM, signal.SIGINT)}
     for worker_class in (Worker, WorkerGroup):
         monkeypatch.setattr(worker_class, "run", lambda self: ran.append(self))
     wrapper = ChannelLayerWrapper(SharedLayer(), "default", [route("a.x", consumer)])
@@ -43,6 +45,8 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Any:
     channel_layers.set("default", wrapper)
     yield wrapper
     channel_layers.set("default", None)
+    for signo, handler in handlers.items():
+        signal.signal(signo, handler)
 
 
 def test_a_layer_that_cannot_leave_the_process_is_refused() -> None:
@@ -83,6 +87,21 @@ def test_filters_that_leave_no_channel_are_refused(shared: Any) -> None:
     with pytest.raises(CommandError, match=r"No channel is left.*leave out all of a\.x, http"):
         call_command("runworker", only_channels=["none.*"])
     assert shared.ran == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_that_says_that_it_listens_can_be_stopped(
+    shared: Any, threads: int, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(message: str, *args: object) -> None:
+        if message.startswith("Listening"):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(logger, "info", stop)
+    signal.signal(signal.SIGTERM, lambda *args: pytest.fail("The worker would have died."))
+    call_command("runworker", threads=threads)
+    [worker] = shared.ran
+    assert worker.termed
 
 
 def test_the_filters_reach_the_worker(shared: Any) -> None:

@@ -48,6 +48,8 @@ class Command(BaseCommand):
                 "No channel is left to serve: --only-channels and --exclude-channels leave out "
                 f"all of {', '.join(sorted(layer.router.channels))}."
             )
+        # Whoever reads that the worker listens may stop it at once.
+        worker.install_signal_handler()
         logger.info("Running %d worker thread(s) on channel layer %s", options["threads"], layer)
         logger.info("Listening on channels %s", ", ".join(channels))
         worker.ready()
