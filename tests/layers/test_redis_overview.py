@@ -58,6 +58,12 @@ def called(name: str, records: list[Config]) -> Config:
     return record
 
 
+def looks_into_lists(client: redis.Redis) -> int:
+    """How many entries were looked at by index, by scripts too."""
+    calls: int = client.info("commandstats").get("cmdstat_lindex", {"calls": 0})["calls"]
+    return calls
+
+
 def kill(client: redis.Redis, layer: RedisChannelLayer, owner: str) -> None:
     """Let a process count as dead, as if it had not announced itself for long."""
     assert client.zadd(f"{layer.prefix}alive:", {owner: 1}, xx=True, ch=True) == 1
@@ -142,6 +148,22 @@ def test_a_queue_of_which_everything_has_expired_is_empty(new_layer: MakeLayer) 
 
     wait_until(lambda: work()["messages_pending"] == 0, "the message has expired")
     assert (work()["messages_max_age"], work()["queues"]) == (0, 0)
+
+
+def test_a_long_queue_that_has_expired_is_not_walked_through(
+    redis_layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    redis_layer.send("work", {})
+    key = f"{redis_layer.prefix}work"
+    entry = client.lindex(key, 0)
+    client.lpush(key, *[b"\x011 " + entry.partition(b" ")[2]] * 500)
+    for look in (redis_layer.describe, lambda: redis_layer.channel_statistics("work")):
+        before = looks_into_lists(client)
+        look()
+        assert looks_into_lists(client) - before < 20
+    found = redis_layer.channel_statistics("work")
+    assert (found["messages_pending"], found["messages_count"]) == (1, 1)
+    assert found["messages_max_age"] < 30
 
 
 def test_full_channels_come_first_and_idle_ones_last(new_layer: MakeLayer) -> None:

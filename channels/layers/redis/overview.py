@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
-from ..base import statistics_name
+from ..base import queue_of, statistics_name
 from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
 from .shards import Shards, is_spread
 from .steps import Request, Steps, all_of, ask
@@ -76,17 +76,18 @@ class Overview:
         return {"messages_count": sent, "channel_full_count": refused}
 
     def channel_statistics(self, channel: str) -> Steps[dict[str, float]]:
-        answers = yield [
-            Request(number, self._shards[number].commands.statistics(channel))
-            for number in range(len(self._shards))
-        ]
+        numbers = range(len(self._shards))
+        owner = queue_of(channel)
+        requests = [Request(n, self._shards[n].commands.waiting([owner])) for n in numbers]
+        requests += [Request(n, self._shards[n].commands.counts(channel)) for n in numbers]
+        answers = yield requests
         _raise_failures(answers)
-        sent, refused, pending = _sums([answer[:3] for answer in answers])
-        left = [float(answer[3]) / 1000 for answer in answers if answer[3]]
+        queues = [self._waiting(*queue) for [queue] in answers[: len(numbers)]]
+        sent, refused = _sums(answers[len(numbers) :])
         return {
             "messages_count": sent,
-            "messages_pending": pending,
-            "messages_max_age": max(self._expiry - min(left), 0) if left else 0,
+            "messages_pending": sum(queue.pending for queue in queues),
+            "messages_max_age": max(queue.age for queue in queues),
             "channel_full_count": refused,
         }
 
@@ -166,10 +167,14 @@ class Overview:
         answers = yield from self._ask_all(number, map(commands.waiting, parts))
         found = [answer for part in answers for answer in part]
         return {
-            owner: Waiting(pending, max(self._expiry - float(left) / 1000, 0))
+            owner: self._waiting(pending, left)
             for owner, (pending, left) in zip(owners, found, strict=True)
             if pending
         }
+
+    def _waiting(self, pending: int, left: bytes) -> Waiting:
+        """``left``: milliseconds until the oldest message expires, or nothing without one."""
+        return Waiting(pending, max(self._expiry - float(left) / 1000, 0) if left else 0)
 
     def _owners(
         self, number: int, groups: Sequence[str], now: float
