@@ -16,7 +16,10 @@ from .layer_screen import age
 OLD_SECONDS = 10
 
 #: What may be so long that only the first of it is told.
-LISTS = ("problems", "channels", "groups", "processes")
+LISTS = ("problems", "channels", "groups", "processes", "wrong_keys")
+
+#: Keys that a sentence names.
+KEYS_NAMED = 3
 
 Report = dict[str, Any]
 
@@ -88,9 +91,26 @@ def find_problems(figures: Report) -> list[str]:
     """What looks wrong, as sentences, the worst first."""
     return [
         *find_silent(figures),
+        *_wrong_keys(figures),
         *_stuck_channels(figures),
         *_stuck_processes(figures),
     ]
+
+
+def _wrong_keys(figures: Report) -> Iterator[str]:
+    found = figures.get("wrong_keys", [])
+    names = [f"{key['key']!r} at {key['server']}" for key in found[:KEYS_NAMED]]
+    if len(found) == 1:
+        yield (
+            f"The key {names[0]} holds something that is not of this layer, which fails there. "
+            "Delete it, and let nobody else use this prefix."
+        )
+    elif found:
+        more = f", and {len(found) - KEYS_NAMED:,} more" if len(found) > KEYS_NAMED else ""
+        yield (
+            f"{len(found):,} keys hold something that is not of this layer, which fails there: "
+            f"{', '.join(names)}{more}. Delete them, and let nobody else use this prefix."
+        )
 
 
 def _stuck_channels(figures: Report) -> Iterator[str]:

@@ -21,7 +21,7 @@ from django.core.management.base import CommandError
 from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.layers.redis import RedisChannelLayer
-from channels.management.layer_report import Rates, find_problems
+from channels.management.layer_report import LISTS, Rates, find_problems
 from channels.management.layer_screen import age, table
 
 from ..redis_server import RedisServer
@@ -196,6 +196,21 @@ def test_a_process_whose_queue_is_full_is_named(
     assert problem.startswith("A queue of process P is full")
 
 
+def test_keys_of_somebody_else_are_named(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    names = [f"{layer.prefix}alien{number}" for number in range(5)]
+    with redis_server.client() as client:
+        client.set(names[0], "")
+        [problem] = report()["problems"]
+        assert problem.startswith(f"The key {names[0]!r} at 127.0.0.1:{redis_server.port} holds")
+        client.mset(dict.fromkeys(names, ""))
+    [problem] = report()["problems"]
+    assert problem.startswith("5 keys hold something that is not of this layer")
+    assert f"{names[2]!r} at 127.0.0.1:{redis_server.port}, and 2 more." in problem
+    assert len(report("--limit=1")["wrong_keys"]) == 1
+
+
 def test_a_server_that_does_not_answer_is_named_and_the_code_is_1(
     new_layer: Callable[..., RedisChannelLayer], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +239,7 @@ def test_the_document_has_the_same(layer: RedisChannelLayer, redis_server: Redis
     found = report("--limit=1")
     assert list(found) == [
         "time", "layer", "backend", "problems", "prefix", "expiry", "shards", "statistics",
-        "channels", "groups", "processes", "more",
+        "channels", "groups", "processes", "wrong_keys", "more",
     ]  # fmt: skip
     assert found["layer"] == "default"
     assert found["shards"] == [{"server": f"127.0.0.1:{redis_server.port}", "error": None}]
@@ -240,7 +255,7 @@ def test_the_document_has_the_same(layer: RedisChannelLayer, redis_server: Redis
     assert set(found["processes"][0]) == {
         "name", "alive", "last_seen", "messages_pending", "messages_max_age", "queues_full",
     }  # fmt: skip
-    assert found["more"] == {"problems": 0, "channels": 0, "groups": 0, "processes": 0}
+    assert found["more"] == dict.fromkeys(LISTS, 0)
 
 
 def test_the_document_is_cut_too(layer: RedisChannelLayer) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.errands import FixedLocation
 from channels.layers.redis.hosts import parse_hosts
@@ -74,7 +75,8 @@ def test_an_empty_layer(layer: RedisChannelLayer) -> None:
     assert found["prefix"] == layer.prefix
     assert found["expiry"] == 60
     assert [shard["error"] for shard in found["shards"]] == [None] * len(found["shards"])
-    assert found["channels"] == found["groups"] == found["processes"] == []
+    for name in ("channels", "groups", "processes", "wrong_keys"):
+        assert found[name] == []
     assert found["statistics"] == {
         "messages_count": 0,
         "messages_pending": 0,
@@ -282,6 +284,30 @@ def test_the_members_of_a_dead_process_do_not_count(
     assert redis_layer.describe()["groups"] == [{"name": "g", "members": 1, "processes": 1}]
 
 
+@pytest.mark.parametrize("lives", [True, False])
+def test_of_a_process_only_its_home_knows_whether_it_lives(
+    new_layer: MakeLayer, redis_shards: list[RedisServer], lives: bool
+) -> None:
+    layer = new_layer(hosts=[server.url for server in redis_shards])
+    layer.group_add("g", "x.p!s")
+    home = layer._shards.home("x.p!")
+    for number, server in enumerate(redis_shards):
+        says_so = lives if number == home else not lives
+        server.ask("ZADD", f"{layer.prefix}alive:", 1 << 50 if says_so else 1, "x.p!")
+    found = layer.describe()
+    assert called("p", found["processes"])["alive"] is lives
+    assert [group["members"] for group in found["groups"]] == ([1] if lives else [])
+
+
+def test_a_process_that_its_home_has_buried_is_gone_though_others_remember_it(
+    new_layer: MakeLayer, redis_shards: list[RedisServer]
+) -> None:
+    layer = new_layer(hosts=[server.url for server in redis_shards])
+    other = (layer._shards.home("x.p!") + 1) % len(redis_shards)
+    redis_shards[other].ask("ZADD", f"{layer.prefix}alive:", 1, "x.p!")
+    assert layer.describe()["processes"] == []
+
+
 def test_members_whose_time_is_up_do_not_count(
     redis_layer: RedisChannelLayer, client: redis.Redis
 ) -> None:
@@ -418,3 +444,62 @@ def test_what_others_keep_under_a_longer_prefix_is_not_taken_for_ours(
     found = redis_layer.describe()
     assert found["channels"] == found["groups"] == []
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("work", {}),  # what was sent to it is known from another key
+        ("group:g", {"groups": {"g"}}),
+        ("sockets:h:x.p!", {"groups": {"h"}}),
+        ("alive:", {"processes": {"p"}}),
+        ("meta channel:work", {}),
+        ("meta global", {}),
+    ],
+)
+def test_a_key_of_somebody_else_is_named_and_hides_little(
+    redis_layer: RedisChannelLayer,
+    client: redis.Redis,
+    redis_server: RedisServer,
+    name: str,
+    hidden: dict[str, set[str]],
+) -> None:
+    for channel in ("work", "play"):
+        redis_layer.send(channel, {})
+    for group in ("g", "h", "i"):
+        redis_layer.group_add(group, "x.p!s")
+    redis_layer.receive(["x.p!"])
+    before = redis_layer.describe()
+    prefixes = {"": redis_layer.prefix, "meta": redis_layer.stats_prefix}
+    kind, _, name = name.rpartition(" ")
+    key = prefixes[kind] + name
+    assert client.delete(key) == 1
+    client.set(key, "something else")
+    found = redis_layer.describe()
+    server = f"127.0.0.1:{redis_server.port}"
+    assert found["wrong_keys"] == [{"key": key, "server": server}]
+    assert found["shards"] == [{"server": server, "error": None}]
+    for kind in ("channels", "groups", "processes"):
+        known, seen = ({record["name"] for record in look[kind]} for look in (before, found))
+        assert known - seen == hidden.get(kind, set())
+
+
+def test_many_keys_of_somebody_else_hide_no_queue_beside_them(
+    redis_layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    for number in range(150):
+        redis_layer.send(f"body?{number}", {})
+        client.set(f"{redis_layer.prefix}alien{number}", "")
+    found = redis_layer.describe()
+    assert len(found["wrong_keys"]) == 150
+    assert called("body?", found["channels"])["queues"] == 150
+
+
+def test_statistics_of_a_channel_whose_key_is_somebody_elses_are_an_error(
+    redis_layer: RedisChannelLayer, client: redis.Redis, redis_server: RedisServer
+) -> None:
+    client.set(f"{redis_layer.prefix}work", "something else")
+    with pytest.raises(ChannelLayerUnavailable) as caught:
+        redis_layer.channel_statistics("work")
+    assert f"{redis_layer.prefix}work" in str(caught.value)
+    assert f"127.0.0.1:{redis_server.port}" in str(caught.value)

@@ -11,7 +11,7 @@ from ...exceptions import ChannelLayerUnavailable
 from ..base import queue_of, statistics_name
 from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
 from .shards import Shards, is_spread
-from .steps import Request, Steps, all_of, ask
+from .steps import COMMANDS_AT_ONCE, Request, Steps, ask
 
 #: Queues that one script looks at: that takes the server less than a millisecond.
 QUEUES_AT_ONCE = 100
@@ -31,7 +31,8 @@ class Look:
     """What there is on one shard; with an ``error`` it is not known, or not entirely.
 
     ``counts`` are the sent and the refused messages of each counted name, ``owners`` those who
-    may have members in each group, ``left`` the seconds until each process counts as dead.
+    may have members in each group, ``left`` the seconds until each process counts as dead whose
+    home is here, ``wrong_keys`` what somebody else keeps where the layer would.
     """
 
     error: str | None = None
@@ -41,6 +42,7 @@ class Look:
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     owners: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
+    wrong_keys: set[str] = field(default_factory=set)
 
 
 class Overview:
@@ -82,7 +84,11 @@ class Overview:
         requests += [Request(n, self._shards[n].commands.counts(channel)) for n in numbers]
         answers = yield requests
         _raise_failures(answers)
-        queues = [self._waiting(*queue) for [queue] in answers[: len(numbers)]]
+        found = answers[: len(numbers)]
+        for number, [queue] in zip(numbers, found, strict=True):
+            if queue is None:
+                raise self._taken(number, owner)
+        queues = [self._waiting(*queue) for [queue] in found]
         sent, refused = _sums(answers[len(numbers) :])
         return {
             "messages_count": sent,
@@ -90,6 +96,13 @@ class Overview:
             "messages_max_age": max(queue.age for queue in queues),
             "channel_full_count": refused,
         }
+
+    def _taken(self, number: int, owner: str) -> ChannelLayerUnavailable:
+        key = self._shards[number].commands.prefix + owner
+        return ChannelLayerUnavailable(
+            f"Redis at {self._server(number)} has no queue at the key {key!r}, but something of "
+            "another type: delete it, and let nobody else use the layer's prefix."
+        )
 
     def describe(self) -> Steps[Record]:
         """Everything that an operator may want to know, in plain data; raises nothing."""
@@ -117,6 +130,11 @@ class Overview:
             "channels": channels,
             "groups": sum_up_groups(looks, sockets),
             "processes": sum_up_processes(looks, capacity_of),
+            "wrong_keys": [
+                {"key": key, "server": self._server(number)}
+                for number, look in enumerate(looks)
+                for key in sorted(look.wrong_keys)
+            ],
         }
 
     def _capacity(self, looks: Sequence[Look], owner: str) -> int:
@@ -132,21 +150,25 @@ class Overview:
         return host.address if host else None
 
     def _look_at(self, number: int) -> Steps[Look]:
-        commands = self._shards[number].commands
+        look, commands = Look(), self._shards[number].commands
         names = yield from self._names(number, commands.prefix)
         counted = (yield from self._names(number, commands.stats_prefix)).get("channel", [])
         requests = [Command("TIME"), commands.announced(), commands.global_statistics()]
-        time, announced, totals = yield from self._ask_all(number, requests)
-        now = int(time[0]) * 1000 + int(time[1]) / 1000
-        counts = yield from self._ask_all(number, map(commands.counts, counted))
-        return Look(
-            now=now,
-            totals=_numbers(totals),
-            queues=(yield from self._queues(number, names.get("", []))),
-            counts=dict(zip(counted, map(_numbers, counts), strict=True)),
-            owners=(yield from self._owners(number, names.get("group", []), now)),
-            left={name.decode(): (float(dies) - now) / 1000 for name, dies in pairs(announced)},
-        )
+        time, announced, totals = yield from self._ask_all(number, look, requests)
+        look.now = int(time[0]) * 1000 + int(time[1]) / 1000
+        look.totals = _numbers(totals or (0, 0))
+        look.queues = yield from self._queues(number, look, names.get("", []))
+        counts = yield from self._ask_all(number, look, map(commands.counts, counted))
+        look.counts = {
+            name: _numbers(found) for name, found in zip(counted, counts, strict=True) if found
+        }
+        look.owners = yield from self._owners(number, look, names.get("group", []))
+        left = {
+            _text(name): (float(dies) - look.now) / 1000 for name, dies in pairs(announced or ())
+        }
+        # A process announces itself to other shards too, but these need not know its end.
+        look.left = {name: left[name] for name in left if self._shards.home(name) == number}
+        return look
 
     def _names(self, number: int, prefix: str) -> Steps[dict[str, list[str]]]:
         """The names below ``prefix``, by what stands before them; nothing before queues."""
@@ -156,34 +178,37 @@ class Overview:
             scan = self._shards[number].commands.scan(prefix, cursor)
             cursor, keys = yield from ask(number, scan)
             for key in keys:
-                kind, _, name = key.decode(errors="replace")[len(prefix) :].rpartition(":")
+                kind, _, name = _text(key)[len(prefix) :].rpartition(":")
                 names.setdefault(kind, set()).add(name)
             if cursor == b"0":
                 return {kind: list(found) for kind, found in names.items()}
 
-    def _queues(self, number: int, owners: Sequence[str]) -> Steps[dict[str, Waiting]]:
+    def _queues(self, number: int, look: Look, owners: Sequence[str]) -> Steps[dict[str, Waiting]]:
         commands = self._shards[number].commands
         parts = list(batches(owners, QUEUES_AT_ONCE))
-        answers = yield from self._ask_all(number, map(commands.waiting, parts))
+        answers = yield from self._ask_all(number, look, map(commands.waiting, parts))
         found = [answer for part in answers for answer in part]
-        return {
-            owner: self._waiting(pending, left)
-            for owner, (pending, left) in zip(owners, found, strict=True)
-            if pending
-        }
+        queues = {}
+        for owner, answer in zip(owners, found, strict=True):
+            if answer is None:
+                look.wrong_keys.add(commands.prefix + owner)
+            elif answer[0]:
+                queues[owner] = self._waiting(*answer)
+        return queues
 
     def _waiting(self, pending: int, left: bytes) -> Waiting:
         """``left``: milliseconds until the oldest message expires, or nothing without one."""
         return Waiting(pending, max(self._expiry - float(left) / 1000, 0) if left else 0)
 
     def _owners(
-        self, number: int, groups: Sequence[str], now: float
+        self, number: int, look: Look, groups: Sequence[str]
     ) -> Steps[dict[str, list[str]]]:
         commands = self._shards[number].commands
-        answers = yield from self._ask_all(number, map(commands.owners, groups))
+        answers = yield from self._ask_all(number, look, map(commands.owners, groups))
         return {
-            group: [owner.decode() for owner, lapses in pairs(found) if float(lapses) > now]
+            group: [_text(owner) for owner, lapses in pairs(found) if float(lapses) > look.now]
             for group, found in zip(groups, answers, strict=True)
+            if found
         }
 
     def _count_sockets(self, looks: Sequence[Look]) -> Steps[dict[tuple[str, str], int]]:
@@ -202,15 +227,28 @@ class Overview:
                 continue
             counts = [commands.count_sockets(*both, look.now) for both in memberships]
             try:
-                answers = yield from self._ask_all(number, counts)
+                answers = yield from self._ask_all(number, look, counts)
             except ChannelLayerUnavailable as error:
                 look.error = str(error)
             else:
-                counted.update(zip(memberships, answers, strict=True))
+                counted.update(
+                    (both, count or 0) for both, count in zip(memberships, answers, strict=True)
+                )
         return counted
 
-    def _ask_all(self, number: int, commands: Iterable[Command]) -> Steps[list[Any]]:
-        return (yield from all_of([Request(number, command) for command in commands]))
+    def _ask_all(self, number: int, look: Look, commands: Iterable[Command]) -> Steps[list[Any]]:
+        """The answers, without one where the key has another type, which ``look`` notes."""
+        answers: list[Any] = []
+        for part in batches(list(commands), COMMANDS_AT_ONCE):
+            found = yield [Request(number, command) for command in part]
+            for command, answer in zip(part, found, strict=True):
+                if _is_of_wrong_type(answer):
+                    look.wrong_keys.add(str(command.arguments[1]))
+                    answers.append(None)
+                else:
+                    _raise_failures([answer])
+                    answers.append(answer)
+        return answers
 
 
 def sum_up_channels(looks: Sequence[Look], capacity_of: Callable[[str], int]) -> list[Record]:
@@ -321,6 +359,18 @@ def _raise_failures(answers: list[Any]) -> None:
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer
+
+
+def _is_of_wrong_type(answer: Any) -> bool:
+    """Whether a command was refused because its key holds something else."""
+    return isinstance(answer, ChannelLayerUnavailable) and str(answer.__cause__).startswith(
+        "WRONGTYPE"
+    )
+
+
+def _text(name: bytes) -> str:
+    """A name out of a key that may be somebody else's."""
+    return name.decode(errors="replace")
 
 
 def _numbers(answer: Iterable[Any]) -> tuple[int, ...]:
