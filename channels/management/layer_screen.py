@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 Row = Sequence[str]
@@ -22,29 +22,47 @@ def age(seconds: float) -> str:
     return f"{round(seconds) if size == 1 else int(seconds // size)} {unit}"
 
 
-def table(header: Row, rows: Iterable[Row], width: int) -> list[str]:
-    """Lines with aligned columns, all but the first to the right.
+def table(header: Row, rows: Iterable[Row], width: int) -> list[list[str]]:
+    """The lines of each row, with aligned columns, all but the first to the right.
 
-    A name in the first column that is too long for ``width`` has a line of its own.
+    A name in the first column that is too long for ``width`` has a line of its own. Columns that
+    are too many even so are left out, the last one first.
     """
     rows = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    room = width - sum(len(GAP) + width for width in widths[1:])
+    while len(widths) > 2 and _room(widths, width) < 0:
+        widths.pop()
+    room = _room(widths, width)
     widths[0] = max((len(row[0]) for row in rows if len(row[0]) <= room), default=0)
-    lines = []
-    for name, *figures in rows:
-        if len(name) > widths[0]:
-            lines.append(name)
-            name = ""
-        cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append(GAP.join([name.ljust(widths[0]), *cells]).rstrip())
-    return lines
+    return [list(_lines_of(row, widths)) for row in rows]
+
+
+def _room(widths: Sequence[int], width: int) -> int:
+    """What the columns leave for the first one."""
+    return width - sum(len(GAP) + column for column in widths[1:])
+
+
+def _lines_of(row: Row, widths: Sequence[int]) -> Iterator[str]:
+    name, *figures = row
+    if len(name) > widths[0]:
+        yield name
+        name = ""
+    cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=False)]
+    yield GAP.join([name.ljust(widths[0]), *cells]).rstrip()
+
+
+def fold(line: str, width: int) -> list[str]:
+    """A line as a terminal of that width breaks it, if it is too long and has no style."""
+    if len(line) <= width or "\x1b" in line:
+        return [line]
+    return [line[start : start + width] for start in range(0, len(line), width)]
 
 
 class Screen:
     """Writes reports (see ``layer_report``) for people.
 
-    Arguments: the ``style`` of the command, and the ``width`` to stay in, in characters.
+    Arguments: the ``style`` of the command, and the ``width`` to stay in, in characters. Only
+    names may be longer, which have no style.
     """
 
     def __init__(self, style: Any, width: int) -> None:
@@ -54,7 +72,7 @@ class Screen:
     def lines(self, report: dict[str, Any]) -> list[str]:
         parts = [self._head(report), self._problems(report)]
         if "shards" in report:
-            parts += [self._shards(report), [_totals(report["statistics"])]]
+            parts += [self._shards(report), self._wrap(_totals(report["statistics"]))]
             parts += [self._channels(report), self._groups(report), self._processes(report)]
         else:
             parts.append(self._statistics(report["statistics"]))
@@ -63,30 +81,31 @@ class Screen:
     def _head(self, report: dict[str, Any]) -> list[str]:
         where = f"{GAP}prefix {report['prefix']!r}" if "prefix" in report else ""
         return [
-            self._style.MIGRATE_HEADING(f"{report['layer']}: {report['backend']}"),
-            f"{report['time']}{where}",
+            *self._wrap(f"{report['layer']}: {report['backend']}", self._style.MIGRATE_HEADING),
+            *self._wrap(f"{report['time']}{where}"),
         ]
 
     def _problems(self, report: dict[str, Any]) -> list[str]:
         if not report["problems"]:
-            return [self._style.SUCCESS("Nothing looks wrong.")] if "shards" in report else []
+            fine = self._wrap("Nothing looks wrong.", self._style.SUCCESS)
+            return fine if "shards" in report else []
         found = [
-            self._style.ERROR(line)
+            line
             for problem in report["problems"]
-            for line in textwrap.wrap(
-                problem, self._width, initial_indent="! ", subsequent_indent="  "
-            )
+            for line in self._wrap(f"! {problem}", self._style.ERROR, indent="  ")
         ]
         return found + self._more(report, "problems")
 
     def _shards(self, report: dict[str, Any]) -> list[str]:
         servers = [shard["server"] or "server not found" for shard in report["shards"]]
         longest = max(map(len, servers))
-        return [
-            f"{server.ljust(longest)}{GAP}"
-            + (self._style.ERROR("does not answer") if shard["error"] else "answers")
-            for server, shard in zip(servers, report["shards"], strict=True)
-        ]
+        lines = []
+        for server, shard in zip(servers, report["shards"], strict=True):
+            state, style = (
+                ("does not answer", self._style.ERROR) if shard["error"] else ("answers", str)
+            )
+            lines += self._wrap(f"{server.ljust(longest)}{GAP}{state}", style)
+        return lines
 
     def _channels(self, report: dict[str, Any]) -> list[str]:
         header = ["Channel", "waiting", "oldest", "capacity", "full", "sent"]
@@ -135,18 +154,27 @@ class Screen:
         if not rows:
             return []
         heading, *lines = table(header, rows, self._width)
-        return [self._style.MIGRATE_HEADING(heading), *lines, *self._more(report, name)]
+        return [
+            *map(self._style.MIGRATE_HEADING, heading),
+            *(line for row in lines for line in row),
+            *self._more(report, name),
+        ]
 
     def _more(self, report: dict[str, Any], name: str) -> list[str]:
         more = report["more"][name]
-        return [f"... and {more:,} more; --limit 0 shows all"] if more else []
+        return self._wrap(f"... and {more:,} more; --limit 0 shows all") if more else []
 
     def _statistics(self, statistics: dict[str, Any]) -> list[str]:
         if not statistics:
-            return ["This layer tells nothing about itself."]
+            return self._wrap("This layer tells nothing about itself.")
         rows = [[name, f"{number}"] for name, number in statistics.items() if number is not None]
-        lines = ["This layer tells no more about itself than these figures:"]
-        return lines + table(["", ""], rows, self._width)[1:]
+        lines = self._wrap("This layer tells no more about itself than these figures:")
+        return lines + [line for row in table(["", ""], rows, self._width)[1:] for line in row]
+
+    def _wrap(self, text: str, style: Callable[[str], str] = str, indent: str = "") -> list[str]:
+        """``text`` as lines with a style, all but the first one behind ``indent``."""
+        lines = textwrap.wrap(text, self._width, subsequent_indent=indent, break_on_hyphens=False)
+        return [style(line) for line in lines]
 
 
 def _totals(statistics: dict[str, Any]) -> str:

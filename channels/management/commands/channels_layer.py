@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -12,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from channels.asgi import ChannelLayerWrapper
 from channels.management.layer_report import Rates, find_silent, make_report, shorten
-from channels.management.layer_screen import Screen
+from channels.management.layer_screen import Screen, fold
 from channels.management.layers import add_layer_argument, configured_layer
 
 #: Seconds between two looks of --watch.
@@ -23,6 +24,9 @@ LIMIT = 20
 
 #: Where output goes that is no terminal: characters in a line.
 WIDTH = 80
+
+#: The exit code of a program whose output nobody reads any more, as the shell tells it.
+OUTPUT_CLOSED = 128 + 13
 
 # What terminals understand: go to the upper left, clear the rest of the line, of the screen.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -69,12 +73,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         _check(options)
         layer = _visible_layer(options["layer"])
-        if options["flush"]:
-            self._flush(layer, options["interactive"])
-        elif options["watch"] is None:
-            self._look(layer, options, Rates())
-        else:
-            self._watch(layer, options)
+        try:
+            if options["flush"]:
+                self._flush(layer, options["interactive"])
+            elif options["watch"] is None:
+                self._look(layer, options, Rates())
+            else:
+                self._watch(layer, options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader has had enough, such as "head". Nor must Python try to write at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+            sys.exit(OUTPUT_CLOSED)
 
     def _look(self, layer: ChannelLayerWrapper, options: dict[str, Any], rates: Rates) -> None:
         report = self._show(layer, options, rates)
@@ -113,12 +123,16 @@ class Command(BaseCommand):
     def _draw(self, report: dict[str, Any]) -> None:
         """Put a report in the place of the one before; what the screen has no room for is cut."""
         width, height = shutil.get_terminal_size()
-        lines = Screen(self.style, width).lines(report)
+        lines = [
+            part for line in Screen(self.style, width).lines(report) for part in fold(line, width)
+        ]
         if len(lines) > height:
             rest = len(lines) - height + 1
-            lines[height - 1 :] = [f"({rest} more lines: enlarge the window, or use --limit)"]
-        text = "\n".join(line + CLEAR_LINE for line in lines)
-        self.stdout.write(HOME + text + CLEAR_BELOW, ending="")
+            note = f"({rest} more lines: enlarge the window, or use --limit)"
+            lines[height - 1 :] = [note[:width]]
+        # Behind a line that fills the terminal, to clear what follows would take its last letter.
+        *first, last = [CLEAR_LINE + line for line in lines]
+        self.stdout.write(HOME + "\n".join([*first, CLEAR_BELOW + last]), ending="")
 
     def _flush(self, layer: ChannelLayerWrapper, interactive: bool) -> None:
         if "flush" not in getattr(layer, "extensions", ()):
