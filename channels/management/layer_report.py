@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from channels.asgi import ChannelLayerWrapper
 from channels.utils import name_that_thing
 
-from .layer_screen import age
+from .layer_screen import age, waiting
 
 #: Seconds that a message may wait before that looks wrong: readers take them at once.
 OLD_SECONDS = 10
@@ -53,13 +53,23 @@ def shorten(report: Report, limit: int) -> None:
 
 
 def find_silent(figures: Report) -> list[str]:
-    """Which shards do not answer, and why."""
+    """Which shards cannot be used, and why: sentences, one for each reason."""
     shards = figures.get("shards", [])
+    silent: dict[str, list[str]] = {}
+    for number, shard in enumerate(shards, start=1):
+        if shard["error"]:
+            silent.setdefault(shard["error"], []).append(str(number))
     return [
-        f"Shard {number} of {len(shards)}, missing from these figures: {shard['error']}"
-        for number, shard in enumerate(shards, start=1)
-        if shard["error"]
+        f"{_shards(numbers, len(shards))} nothing: {error}" for error, numbers in silent.items()
     ]
+
+
+def _shards(numbers: Sequence[str], total: int) -> str:
+    if len(numbers) == total:
+        return "The layer tells"
+    if len(numbers) == 1:
+        return f"Shard {numbers[0]} of {total} tells"
+    return f"Shards {', '.join(numbers)} of {total} tell"
 
 
 class Rates:
@@ -126,7 +136,7 @@ def _stuck_channels(figures: Report) -> Iterator[str]:
             )
         elif channel["queues_full"]:
             yield (
-                f"{name} is full: {pending:,} messages wait, which is its capacity. Workers do "
+                f"{name} is full: {waiting(pending)}, which is its capacity. Workers do "
                 "not keep up, or there is none."
             )
         elif channel["messages_max_age"] >= OLD_SECONDS:
@@ -141,7 +151,7 @@ def _stuck_channels(figures: Report) -> Iterator[str]:
 def _stuck_processes(figures: Report) -> Iterator[str]:
     for process in figures.get("processes", []):
         name, seen = process["name"], process["last_seen"]
-        waited, pending = process["messages_max_age"], _messages(process["messages_pending"])
+        waited, pending = process["messages_max_age"], waiting(process["messages_pending"])
         if process["queues_full"]:
             yield f"A queue of process {name} is full, so that its connections miss messages."
         elif waited < OLD_SECONDS:
@@ -155,7 +165,3 @@ def _stuck_processes(figures: Report) -> Iterator[str]:
             )
         else:
             yield f"Process {name} lives, but has left messages unread for {age(waited)}."
-
-
-def _messages(number: int) -> str:
-    return "1 message waits" if number == 1 else f"{number:,} messages wait"

@@ -22,6 +22,10 @@ def age(seconds: float) -> str:
     return f"{round(seconds) if size == 1 else int(seconds // size)} {unit}"
 
 
+def waiting(messages: int) -> str:
+    return "1 message waits" if messages == 1 else f"{messages:,} messages wait"
+
+
 def table(header: Row, rows: Iterable[Row], width: int) -> list[list[str]]:
     """The lines of each row, with aligned columns, all but the first to the right.
 
@@ -72,7 +76,7 @@ class Screen:
     def lines(self, report: dict[str, Any]) -> list[str]:
         parts = [self._head(report), self._problems(report)]
         if "shards" in report:
-            parts += [self._shards(report), self._wrap(_totals(report["statistics"]))]
+            parts += [self._shards(report), self._wrap(_totals(report))]
             parts += [self._channels(report), self._groups(report), self._processes(report)]
         else:
             parts.append(self._statistics(report["statistics"]))
@@ -102,7 +106,7 @@ class Screen:
         lines = []
         for server, shard in zip(servers, report["shards"], strict=True):
             state, style = (
-                ("does not answer", self._style.ERROR) if shard["error"] else ("answers", str)
+                ("cannot be used", self._style.ERROR) if shard["error"] else ("answers", str)
             )
             lines += self._wrap(f"{server.ljust(longest)}{GAP}{state}", style)
         return lines
@@ -177,12 +181,20 @@ class Screen:
         return [style(line) for line in lines]
 
 
-def _totals(statistics: dict[str, Any]) -> str:
+def _totals(report: dict[str, Any]) -> str:
+    errors = [shard["error"] for shard in report["shards"]]
+    if all(errors):
+        return ""
+    sums = _sums(report["statistics"])
+    return f"As far as is known, {sums[0].lower()}{sums[1:]}" if any(errors) else sums
+
+
+def _sums(statistics: dict[str, Any]) -> str:
     if not (statistics["messages_count"] or statistics["messages_pending"]):
         return "No messages were sent of late."
     rate = _rate(statistics)
     return (
-        f"{statistics['messages_pending']:,} messages wait; "
+        f"{waiting(statistics['messages_pending'])}; "
         f"{statistics['messages_count']:,} were sent of late{f' ({rate}/s now)' if rate else ''}, "
         f"{statistics['channel_full_count']:,} more met a full channel."
     )

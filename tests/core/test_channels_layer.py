@@ -22,6 +22,7 @@ from django.core.management.color import no_style
 
 from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
+from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
 from channels.management.layer_report import LISTS, Rates, find_problems, make_report, shorten
 from channels.management.layer_screen import Screen, age, fold, table
@@ -243,14 +244,39 @@ def test_a_server_that_does_not_answer_is_named_and_the_code_is_1(
         send(layer, "work", 4)
         second.stop()
         out = io.StringIO()
-        with pytest.raises(CommandError, match=r"1 of 2 servers does not answer") as caught:
+        with pytest.raises(CommandError, match=r"1 of 2 shards cannot be used") as caught:
             call_command("channels_layer", stdout=out)
         assert caught.value.returncode == 1
         text = out.getvalue()
-        assert "! Shard 2 of 2, missing from these figures: Redis at" in text
-        assert f"127.0.0.1:{second.port}  does not answer" in text
+        assert "! Shard 2 of 2 tells nothing: Redis at" in text
+        assert f"127.0.0.1:{second.port}  cannot be used" in text
+        assert "As far as is known, 2 messages wait; 2 were sent of late" in text
         assert "work" in text
         assert "hush" not in text
+
+
+def test_nothing_is_said_of_messages_when_no_server_answers(
+    new_layer: Callable[..., RedisChannelLayer],
+) -> None:
+    with RedisServer() as server:
+        new_layer(hosts=[server.url])
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=r"^The layer cannot be used\.$"):
+        call_command("channels_layer", stdout=out)
+    assert "! The layer tells nothing: Redis at" in out.getvalue()
+    assert "messages" not in out.getvalue()
+
+
+def test_shards_that_fail_for_one_reason_are_named_together() -> None:
+    def problems(*errors: str | None) -> list[str]:
+        return find_problems({"shards": [{"server": None, "error": error} for error in errors]})
+
+    assert problems("away", None, "away") == ["Shards 1, 3 of 3 tell nothing: away"]
+    assert problems("away", "away") == ["The layer tells nothing: away"]
+    assert problems("away", "shut") == [
+        "Shard 1 of 2 tells nothing: away",
+        "Shard 2 of 2 tells nothing: shut",
+    ]
 
 
 # JSON
@@ -378,6 +404,28 @@ def test_flush_of_a_layer_of_others(use: Use) -> None:
 def test_flush_of_a_layer_that_cannot_is_refused(use: Use) -> None:
     use(ForeignLayer())
     with pytest.raises(CommandError, match=r"ForeignLayer.* cannot be emptied"):
+        run("--flush", "--no-input")
+
+
+class FailingLayer(CountingLayer):
+    def global_statistics(self) -> dict[str, int]:
+        raise ChannelLayerUnavailable("The weather is bad.")
+
+
+class HalfEmptyLayer(CountingLayer):
+    def flush(self) -> None:
+        raise ChannelLayerUnavailable("The weather is bad.")
+
+
+def test_a_layer_of_others_that_fails_is_an_error_without_a_traceback(use: Use) -> None:
+    use(FailingLayer())
+    with pytest.raises(CommandError, match=r"^The weather is bad\.$"):
+        run()
+
+
+def test_a_failure_while_the_layer_is_emptied_says_that_something_may_be_left(use: Use) -> None:
+    use(HalfEmptyLayer())
+    with pytest.raises(CommandError, match=r"part of the layer may be left: The weather is bad"):
         run("--flush", "--no-input")
 
 

@@ -198,7 +198,8 @@ class Overview:
 
     def _waiting(self, pending: int, left: bytes) -> Waiting:
         """``left``: milliseconds until the oldest message expires, or nothing without one."""
-        return Waiting(pending, max(self._expiry - float(left) / 1000, 0) if left else 0)
+        age = max(self._expiry - float(left) / 1000, 0) if left else 0
+        return Waiting(pending, round(age, 3))
 
     def _owners(
         self, number: int, look: Look, groups: Sequence[str]
@@ -285,7 +286,7 @@ def sum_up_processes(looks: Sequence[Look], capacity_of: Callable[[str], int]) -
         record = {
             "name": name,
             "alive": latest is not None and latest > 0,
-            "last_seen": None if latest is None else max(ALIVE_SECONDS - latest, 0),
+            "last_seen": None if latest is None else round(max(ALIVE_SECONDS - latest, 0), 3),
             **_sum_up([owner for owner in owners if owner in queues], queues, capacity_of),
         }
         records.append(record)

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from channels.asgi import ChannelLayerWrapper
+from channels.exceptions import ChannelLayerUnavailable
 from channels.management.layer_report import Rates, find_silent, make_report, shorten
 from channels.management.layer_screen import Screen, fold
 from channels.management.layers import add_layer_argument, configured_layer
@@ -81,6 +82,8 @@ class Command(BaseCommand):
             else:
                 self._watch(layer, options)
             self.stdout.flush()
+        except ChannelLayerUnavailable as error:
+            raise CommandError(str(error)) from error
         except BrokenPipeError:
             # The reader has had enough, such as "head". Nor must Python try to write at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
@@ -88,11 +91,10 @@ class Command(BaseCommand):
 
     def _look(self, layer: ChannelLayerWrapper, options: dict[str, Any], rates: Rates) -> None:
         report = self._show(layer, options, rates)
-        if silent := find_silent(report):
-            verb = "does" if len(silent) == 1 else "do"
-            raise CommandError(
-                f"{len(silent)} of {len(report['shards'])} servers {verb} not answer."
-            )
+        errors = [shard["error"] for shard in report.get("shards", [])]
+        if silent := sum(map(bool, errors)):
+            what = "The layer" if all(errors) else f"{silent} of {len(errors)} shards"
+            raise CommandError(f"{what} cannot be used.")
 
     def _watch(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
         rates = Rates()
@@ -148,7 +150,10 @@ class Command(BaseCommand):
         if interactive and not self._confirms(report):
             self.stdout.write("Nothing was changed.")
             return
-        layer.flush()
+        try:
+            layer.flush()
+        except ChannelLayerUnavailable as error:
+            raise CommandError(f"A part of the layer may be left: {error}") from error
         self.stdout.write(f"The channel layer {layer.alias} is empty.")
 
     def _confirms(self, report: dict[str, Any]) -> bool:
