@@ -27,6 +27,7 @@ class Feed:
     async def put(self, channel: str, message: Content) -> Outcome:
         """Send ``message`` once, after what is under way."""
         await self.settle()
+        self._io.pace.note(self)
         self._under_way = self._io.post(channel, message)
         return await self._finish(self._under_way)
 
@@ -34,6 +35,10 @@ class Feed:
         """Wait until no message is under way."""
         while self._under_way is not None:
             await self._finish(self._under_way)
+
+    def end(self) -> None:
+        """The connection has ended."""
+        self._io.pace.forget(self)
 
     async def _finish(self, parcel: Parcel) -> Outcome:
         outcome = await parcel.outcome()

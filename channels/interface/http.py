@@ -244,6 +244,7 @@ class HttpExchange:
     async def _tell_workers(self, reply_channel: str) -> None:
         """Say that the exchange is over, to whoever might still work on it."""
         await self._feed.settle()
+        self._feed.end()
         if not self._feed.delivered:
             return
         io = self._runtime.io

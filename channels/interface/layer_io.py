@@ -12,6 +12,7 @@ from ..exceptions import MessageTooLarge
 from ..types import Content, Layer, Received, Sending
 from ..utils import most_derived
 from .outbox import Limits, Outbox, Outcome, Parcel
+from .pace import Gap, Pace
 
 logger = logging.getLogger("channels.interface")
 
@@ -35,6 +36,8 @@ class LayerIO:
 
     The method that is called is the one that the layer's most derived class overrides, so that
     a subclass that changes ``send`` or ``receive_many`` only is honoured.
+
+    What goes in batches keeps to ``pace``, which is to be told who sends.
     """
 
     def __init__(self, layer: Layer) -> None:
@@ -47,8 +50,12 @@ class LayerIO:
         )
         self._makes_names_itself = most_derived(layer, ["new_channel"]) is not None
         self._failing: type[Exception] | None = None
-        limits = BATCHES if self._send_name == "send_many_async" else SINGLES
-        self._outbox = Outbox(self._deliver, limits)
+        self.pace = Pace()
+        self._receive_gap = Gap(self.pace)
+        if self._send_name == "send_many_async":
+            self._outbox = Outbox(self._deliver, BATCHES, Gap(self.pace))
+        else:
+            self._outbox = Outbox(self._deliver, SINGLES)
         self._senders = ThreadPoolExecutor(SEND_THREADS, "channels-send")
         self._receivers = ThreadPoolExecutor(1, "channels-receive")
 
@@ -71,7 +78,9 @@ class LayerIO:
     async def receive(self, channels: Sequence[str]) -> list[Delivery]:
         """Wait for messages on ``channels``, which must not be altered; now and then none."""
         if self._receive_name == "receive_batch_async":
+            await self._receive_gap.wait()
             batch: list[Delivery] = await self._call("receive_batch_async", channels)
+            self._receive_gap.begin()
             return batch
         received: Received
         if self._receive_name == "receive_async":

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ..types import Content, Sending
+from .pace import Gap
 from .sizes import size_of
 
 #: Bytes of messages that go together, unless a single one has more: so few that no layer is
@@ -70,14 +71,20 @@ class Limits(NamedTuple):
 
 class Outbox:
     """Sends messages in the order in which they come: at once, or together with those that come
-    while as many batches are under way as may be.
+    while as many batches are under way as may be, or while ``gap`` lasts.
 
     ``deliver`` is awaited with each batch, and settles its parcels.
     """
 
-    def __init__(self, deliver: Callable[[list[Parcel]], Awaitable[None]], limits: Limits) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[list[Parcel]], Awaitable[None]],
+        limits: Limits,
+        gap: Gap | None = None,
+    ) -> None:
         self._deliver = deliver
         self._limits = limits
+        self._gap = gap
         self._waiting: deque[Parcel] = deque()
         self._runs: set[asyncio.Task[None]] = set()
         self._departure: asyncio.TimerHandle | None = None
@@ -127,6 +134,9 @@ class Outbox:
     async def _run(self) -> None:
         """Deliver one batch after the other, until nothing waits."""
         while self._waiting:
+            if self._gap is not None:
+                await self._gap.wait()
+                self._gap.begin()
             batch = self._take()
             try:
                 await self._deliver(batch)

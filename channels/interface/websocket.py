@@ -90,6 +90,7 @@ class Socket:
             for timer in self._timers:
                 timer.cancel()
             goodbye = self._runtime.spawn(self._say_goodbye())
+            goodbye.add_done_callback(lambda _: self._feed.end())
         await asyncio.shield(goodbye)
 
     def shut_down(self) -> None:
