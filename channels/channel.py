@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .asgi import DEFAULT_CHANNEL_LAYER, channel_layers
 from .layers.base import BaseChannelLayer
-from .layers.codec import decode, encode
+from .layers.codec import Packed, encode
 from .pending import Sender, pending_message_store
 from .types import Content, Sending
 
@@ -71,7 +72,7 @@ class Channel(Destination):
             BaseChannelLayer.check_channel(self.name)
             hold(self, content)
 
-    def sending(self, content: Content) -> Sending:
+    def sending(self, content: Mapping[str, Any]) -> Sending:
         """What a layer is given to send ``content`` together with others."""
         return Sending(self.name, content)
 
@@ -108,7 +109,7 @@ class Group(Destination):
             BaseChannelLayer.check_group(self.name)
             hold(self, content)
 
-    def sending(self, content: Content) -> Sending:
+    def sending(self, content: Mapping[str, Any]) -> Sending:
         """What a layer is given to send ``content`` together with others."""
         return Sending(self.name, content, to_group=True)
 
@@ -125,5 +126,5 @@ def check_content(sender: Destination, content: object) -> None:
 
 
 def hold(sender: Sender, content: Content) -> None:
-    """Keep a copy for later, so that errors show here and later changes do not travel."""
-    pending_message_store.append(sender, decode(encode(content)))
+    """Keep it for later as it travels, so that errors show here and later changes do not."""
+    pending_message_store.append(sender, Packed(encode(content)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -36,7 +36,7 @@ class Sender(Protocol):
 
     def send(self, content: Content, immediately: bool = False) -> None: ...
 
-    def sending(self, content: Content) -> Sending:
+    def sending(self, content: Mapping[str, Any]) -> Sending:
         """What a layer is given to do the same as ``send`` does at once."""
         ...
 
@@ -45,7 +45,7 @@ class Held(NamedTuple):
     """One send that waits."""
 
     sender: Sender
-    content: Content
+    content: Mapping[str, Any]
 
 
 class HeldSends:
@@ -60,7 +60,7 @@ class HeldSends:
 
     def is_for(self, layer: Any) -> bool:
         """Whether ``layer`` is the same layer, with or without a wrapper."""
-        return _unwrapped(self.layer) is _unwrapped(layer)
+        return self.layer is layer or _unwrapped(self.layer) is _unwrapped(layer)
 
     def add(self, sender: Sender, content: Content) -> None:
         """Send ``content`` with the next turn, or at once if that cannot be."""
@@ -116,8 +116,9 @@ class HeldSends:
 
     def _goes_together(self) -> bool:
         """Whether nobody wants to see each of the sends."""
+        senders = {type(sender): sender for sender, _ in self.waiting}
         return most_derived(self.layer, ["send_many", *SINGLE_SENDS]) == "send_many" and all(
-            most_derived(sender, ["sending", "send"]) == "sending" for sender, _ in self.waiting
+            most_derived(sender, ["sending", "send"]) == "sending" for sender in senders.values()
         )
 
     def _take_all(self) -> list[Held]:
@@ -126,7 +127,7 @@ class HeldSends:
 
     def _send_one(self, deadline: float, held: Held) -> None:
         try:
-            send_until(deadline, held.sender, held.content)
+            send_until(deadline, held.sender, dict(held.content))
         except Exception as error:
             self._log_loss(held.sender, error)
 
@@ -145,10 +146,12 @@ class HeldSends:
         """Let what met full channels wait again, and return the errors of that."""
         errors = []
         for held, error in zip(sent, outcomes, strict=False):
+            if error is None:
+                continue
             if isinstance(error, self.layer.ChannelFull):
                 self.waiting.append(held)
                 errors.append(error)
-            elif error is not None:
+            else:
                 self._log_loss(held.sender, error)
         return errors
 
@@ -184,8 +187,8 @@ class PendingMessageStore:
         """Hold this thread's sends from now on."""
         self._stack.append([])
 
-    def append(self, sender: Sender, content: Content) -> None:
-        """Hold ``content``, which must not be altered any more, until the consumer ends."""
+    def append(self, sender: Sender, content: Mapping[str, Any]) -> None:
+        """Hold ``content``, as in a ``Sending``, until the consumer ends."""
         self._stack[-1].append(Held(sender, content))
 
     def send_and_flush(self, **kwargs: Any) -> None:
@@ -247,17 +250,19 @@ def send_until(deadline: float, sender: Sender, content: Content) -> None:
 def _by_layer(held: Iterable[Held]) -> list[HeldSends]:
     """The sends to each layer, in the order of their first ones."""
     batches: list[HeldSends] = []
+    last: HeldSends | None = None
     for one in held:
         try:
             layer = one.sender.channel_layer
         except Exception:
             logger.exception("A message to %s is lost.", one.sender)
             continue
-        batch = next((batch for batch in batches if batch.is_for(layer)), None)
-        if batch is None:
-            batch = HeldSends(layer)
-            batches.append(batch)
-        batch.waiting.append(one)
+        if last is None or last.layer is not layer:
+            last = next((batch for batch in batches if batch.is_for(layer)), None)
+            if last is None:
+                last = HeldSends(layer)
+                batches.append(last)
+        last.waiting.append(one)
     return batches
 
 

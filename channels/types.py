@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 #: What a message holds: text keys, and values that the layers' codec carries.
@@ -16,10 +16,14 @@ Received = tuple[str, Content] | tuple[None, None]
 
 
 class Sending(NamedTuple):
-    """One of several sends: ``name`` is a channel's, or with ``to_group`` a group's."""
+    """One of several sends: ``name`` is a channel's, or with ``to_group`` a group's.
+
+    ``message`` is a dict, or what ``channels.layers.codec.Packed`` makes of one: a mapping that
+    has been encoded before.
+    """
 
     name: str
-    message: Content
+    message: Mapping[str, Any]
     to_group: bool = False
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..types import Content
+from collections.abc import Mapping
+from typing import Any
 
 #: Bytes that a message counts besides its payload, so that empty messages are bounded too.
 MESSAGE_OVERHEAD = 512
@@ -11,7 +12,7 @@ MESSAGE_OVERHEAD = 512
 PAYLOADS = ("content", "text", "bytes", "body")
 
 
-def size_of(message: Content) -> int:
+def size_of(message: Mapping[str, Any]) -> int:
     """The bytes that ``message`` counts; text counts by its characters."""
     size = MESSAGE_OVERHEAD
     for key in PAYLOADS:

@@ -9,7 +9,7 @@ import re
 import secrets
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from .. import exceptions
 from ..types import Content, Received, Sending
@@ -139,7 +139,8 @@ class BaseChannelLayer:
 
     def _try_to_send(self, sending: Sending) -> Exception | None:
         try:
-            (self.send_group if sending.to_group else self.send)(sending.name, sending.message)
+            message = cast(Content, sending.message)
+            (self.send_group if sending.to_group else self.send)(sending.name, message)
         except Exception as error:
             return error
         return None
@@ -240,8 +241,8 @@ class BaseChannelLayer:
     def close(self) -> None:
         """Give back connections; the layer may be used again afterwards."""
 
-    def encode(self, message: Content) -> bytes:
-        """``message`` in the wire format.
+    def encode(self, message: Mapping[str, Any]) -> bytes:
+        """``message``, as in a ``Sending``, in the wire format.
 
         Raises ``TypeError`` for a value that cannot travel, ``MessageTooLarge`` past
         ``max_message_size``.
@@ -325,7 +326,7 @@ def _check_lifetime(name: str, seconds: float) -> None:
 def _check_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f"A {kind} name must be text, not {type(name).__name__}: {name!r}.")
-    if rule.fullmatch(name) and len(name) < NAME_LIMIT:
+    if len(name) < NAME_LIMIT and rule.fullmatch(name):
         return
     raise TypeError(
         f"{name!r} is not a {kind} name: a {kind} name has fewer than {NAME_LIMIT} characters "

@@ -7,7 +7,8 @@ byte is the place where other formats (the encrypted one, and later ones) are to
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -27,19 +28,69 @@ ATOMS = frozenset({str, bytes, bool, float, type(None)})
 LISTS, KEYS, PLAIN = (list, tuple), (str, int), (str, bytes, float)
 VERSION_BYTE = bytes([WIRE_VERSION])
 
+#: Packers that nobody uses just now: to make one takes longer than to pack a message.
+packers: list[Any] = []
 
-def encode(message: Content) -> bytes:
-    """``message`` as bytes.
+#: Bytes of a message whose packer is not kept, as it keeps as much memory.
+LARGE = 1024 * 1024
+
+
+class Packed(Mapping[str, Any]):
+    """A message in its wire format, which is decoded when somebody looks into it.
+
+    Layers take it in place of a dict.
+    """
+
+    __slots__ = ("_content", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._content: Content | None = None
+
+    def __repr__(self) -> str:
+        return f"<Packed {self.content!r}>"
+
+    @property
+    def content(self) -> Content:
+        if self._content is None:
+            self._content = decode(self.data)
+        return self._content
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.content)
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """``message``, a dict or ``Packed``, as bytes.
 
     Raises ``TypeError`` for something that is no dict, and for a key or value that cannot
     travel, naming its place in the message.
     """
+    if type(message) is Packed:
+        return message.data
     if isinstance(message, dict) and _items_can_travel(message, 0, (str,)):
         try:
-            return VERSION_BYTE + cast(bytes, msgpack.packb(message))
+            return VERSION_BYTE + _pack(message)
         except UnicodeEncodeError:
             pass
     raise TypeError(_find_refusal(message, "content", 0) or "This message cannot travel.")
+
+
+def _pack(message: Content) -> bytes:
+    try:
+        packer = packers.pop()
+    except IndexError:
+        packer = msgpack.Packer()
+    data: bytes = packer.pack(message)
+    if len(data) < LARGE:
+        packers.append(packer)
+    return data
 
 
 def decode(data: bytes) -> Content:
@@ -50,7 +101,8 @@ def decode(data: bytes) -> Content:
             "A message came encrypted, but this layer has no symmetric_encryption_keys: give "
             "every process the same keys."
         )
-    return cast(Content, msgpack.unpackb(memoryview(data)[1:], strict_map_key=False))
+    content: Content = msgpack.unpackb(memoryview(data)[1:], strict_map_key=False)
+    return content
 
 
 def check_version(data: bytes) -> None:

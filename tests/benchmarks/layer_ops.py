@@ -55,8 +55,8 @@ FRAME = {
 #: Operations of one round: few, so that what else the machine does hits all sides alike.
 OPERATIONS = 200
 
-#: Sends that one consumer holds.
-HELD = 50
+#: Sends that one consumer holds, and such consumers in a row.
+HELD, FLUSHES = 50, 4
 
 #: Group sends in a row, and the sends before them that wake up both sides of the connection.
 GROUP_SENDS, WARM_UP = 3, 50
@@ -197,10 +197,17 @@ def measure_held(bench: Bench, owner: Owner) -> None:
         if any(bench.layer.send_many([Sending(name, FRAME) for name in names])):
             raise RuntimeError("A send was refused.")
 
-    def consumer() -> None:
+    def hold() -> None:
         pending_message_store.prepare()
         for name in sockets:
             Channel(name, channel_layer=bench.layer).send(FRAME)
+
+    def hold_all() -> None:
+        for _ in range(FLUSHES):
+            hold()
+
+    def consumer() -> None:
+        hold()
         pending_message_store.send_and_flush()
 
     def empty_queues() -> None:
@@ -208,18 +215,24 @@ def measure_held(bench: Bench, owner: Owner) -> None:
             pass
 
     def side(name: str, action: Callable[[], object], after: Callable[[], None]) -> Side:
-        return bench.side(name, action, after=after, count=4)
+        return bench.side(name, action, after=after, count=FLUSHES)
+
+    flush = bench.side(
+        "flush of 50 held", pending_message_store.send_and_flush, hold_all, owner.drain, FLUSHES
+    )
 
     sides = [
         side("50 send", lambda: single(sockets), owner.drain),
+        flush,
+        side("holding and flush", consumer, owner.drain),
         side("send_many", lambda: many(sockets), owner.drain),
-        side("a consumer's Channel.send", consumer, owner.drain),
         side("50 send, 50 queues", lambda: single(queues), empty_queues),
         side("send_many, 50 queues", lambda: many(queues), empty_queues),
     ]
     ratios = [
-        Ratio("50 send / send_many", "50 send", "send_many", at_least=8),
-        Ratio("50 send / consumer", "50 send", "a consumer's Channel.send", at_least=8),
+        Ratio("50 send / flush", "50 send", "flush of 50 held", at_least=8),
+        Ratio("50 send / holding and flush", "50 send", "holding and flush"),
+        Ratio("50 send / send_many", "50 send", "send_many"),
         Ratio("50 queues: send / send_many", "50 send, 50 queues", "send_many, 50 queues"),
     ]
     show("50 held sends", take_turns(sides, bench.rounds), ratios, unit="ms")

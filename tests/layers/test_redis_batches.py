@@ -9,7 +9,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis import sender as sender_module
+from channels.layers.redis import batch as batch_module
 from channels.layers.redis.hosts import parse_hosts
 from channels.test.layer_cases.base import numbers
 from channels.types import Sending
@@ -19,8 +19,8 @@ from channels.types import Sending
 def test_a_turn_of_several_rounds_refuses_what_does_not_fit_and_sends_the_rest(
     redis_layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(sender_module, "PUSHES_AT_ONCE", 3)
-    monkeypatch.setattr(sender_module, "BYTES_AT_ONCE", 3_000)
+    monkeypatch.setattr(batch_module, "PUSHES_AT_ONCE", 3)
+    monkeypatch.setattr(batch_module, "BYTES_AT_ONCE", 3_000)
     redis_layer.capacity = 2
     sendings = [Sending("full", {"n": n, "x": "y" * size}) for n in range(10)]
     outcomes, received = redis_layer.turn([*sendings, Sending("free", {"n": 10})], ["free"])

@@ -104,5 +104,5 @@ def test_no_more_groups_are_remembered_than_is_good(
     for group in "abcdefg":
         redis_layer.group_add(group, "plain")
         redis_layer.send_group(group, {"n": 1})
-        assert len(redis_layer._sender._owners) <= 3
+        assert len(redis_layer._sender._audiences) <= 3
     assert numbers(redis_layer, "plain") == [1] * 7

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from .commands import Command
+from .command import Command
 from .directory import Directory, Place, ask_once, code_of
 from .errands import Location, Redirect
 from .hosts import Host, HostSpec, parse_hosts

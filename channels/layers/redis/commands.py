@@ -7,15 +7,13 @@ a time or several in a pipeline.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib import resources
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from ..base import queue_of, statistics_name
+from ..base import statistics_name
+from .command import Argument, Command, Script, Template
 
-Argument = str | bytes | int | float
 Item = TypeVar("Item")
 
 #: Seconds for which the queue of a group's member outlives its messages: time for the next
@@ -40,84 +38,60 @@ FLUSH_MARK_SECONDS = 60
 #: Seconds after which a bell that nobody heard is gone.
 BELL_SECONDS = 10
 
+#: Owners for whom it is kept how they are sent something.
+TEMPLATES_KEPT = 1000
+
 #: Keys that one step of a flush looks at, or that one script is given at the most.
 KEYS_AT_ONCE = 500
 
 
-class Script:
-    """One Lua script of the package, with what all scripts share before it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        package = resources.files(__package__)
-        parts = [(package / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
-        self.text = "\n".join(parts)
-        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-    def __repr__(self) -> str:
-        return f"<Script {self.name}>"
-
-
-SEND = Script("send")
-PUSH = Script("push")
-RECEIVE = Script("receive")
+SEND = Script("send", "queues")
+PUSH = Script("push", "queues", "memberships")
+RECEIVE = Script("receive", "queues")
 DRAIN = Script("drain")
-RETURN = Script("return")
-JOIN = Script("join")
-LEAVE = Script("leave")
+RETURN = Script("return", "queues")
+JOIN = Script("join", "memberships")
+LEAVE = Script("leave", "memberships")
 ENLIST = Script("enlist")
 STRIKE = Script("strike")
-MEMBERS = Script("members")
-PROLONG = Script("prolong")
+MEMBERS = Script("members", "queues", "memberships")
+PROLONG = Script("prolong", "memberships")
 RESTORE = Script("restore")
-SNAPSHOT = Script("snapshot")
+SNAPSHOT = Script("snapshot", "memberships")
 ANNOUNCE = Script("announce")
 BURY = Script("bury")
 MARK_FLUSH = Script("mark_flush")
-STATISTICS = Script("statistics")
-WAITING = Script("waiting")
+WAITING = Script("waiting", "queues")
 
 
-class Command:
-    """A command; ``blocking`` ones wait on the server. ``script`` is the one that it runs."""
+class Run:
+    """Messages in a row to the queue of ``owner``, which takes so many of them as ``limit`` says.
 
-    __slots__ = ("arguments", "blocking", "script")
-
-    def __init__(
-        self, *arguments: Argument, blocking: bool = False, script: Script | None = None
-    ) -> None:
-        self.arguments = arguments
-        self.blocking = blocking
-        self.script = script
-
-    def __repr__(self) -> str:
-        return f"<Command {self.script.name if self.script else self.arguments[0]!s}>"
-
-    def by_text(self) -> Command:
-        """The same for a server that does not know the script, which learns it this way."""
-        assert self.script
-        return Command("EVAL", self.script.text, *self.arguments[2:])
-
-
-class Push(NamedTuple):
-    """A message on its way to the queue of ``owner``, which takes so many of them.
-
-    ``target`` as in ``common.lua``; ``group`` if it is for the members of a group there.
+    With ``group``, they are for the members of that group there. ``bodies`` are encoded messages,
+    without a group each behind its target (see ``common.lua``) and a newline.
     """
 
-    channel: str
-    owner: str
-    target: str
-    limit: int
-    body: bytes
-    group: str = ""
+    __slots__ = ("bodies", "group", "limit", "numbers", "owner")
 
-    def blob(self) -> bytes:
-        """What is put into an entry."""
-        return self.target.encode() + b"\n" + self.body
+    def __init__(self, owner: str, limit: int, group: str = "") -> None:
+        self.owner = owner
+        self.limit = limit
+        self.group = group
+        self.bodies: list[bytes] = []
+        #: Which messages these are, to those who sent them.
+        self.numbers: list[int] = []
+
+    def __repr__(self) -> str:
+        return f"<Run of {len(self.bodies)} to {self.owner} {self.group}>"
+
+    def part(self, start: int, end: int | None = None) -> Run:
+        """Some of the messages."""
+        part = Run(self.owner, self.limit, self.group)
+        part.numbers, part.bodies = self.numbers[start:end], self.bodies[start:end]
+        return part
 
 
-#: What a push came to, where it is not the depth of a full queue.
+#: What a send came to, or a run from some message on, where it is not the depth of a full queue.
 SENT, GONE = -1, -2
 
 
@@ -127,8 +101,8 @@ def is_process(owner: str) -> bool:
 
 def split(channel: str) -> tuple[str, str]:
     """The owner of the queue of ``channel``, and what follows its ``!`` (or nothing)."""
-    owner = queue_of(channel)
-    return owner, channel[len(owner) :]
+    process, mark, target = channel.partition("!")
+    return process + mark, target
 
 
 def milliseconds(seconds: float) -> int:
@@ -143,6 +117,10 @@ class Commands:
     stats_prefix: str
     expiry: float
     group_expiry: float
+    #: By owner and limit.
+    _sends: dict[tuple[str, int], Template] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @functools.cached_property
     def _lifetimes(self) -> tuple[int, int]:
@@ -153,46 +131,51 @@ class Commands:
         """The owner of the queue that is kept at ``key``."""
         return key.decode()[len(self.prefix) :]
 
-    def send(self, push: Push) -> Command:
-        """One push, which is to a channel; the answer is its number."""
-        owner = push.owner
+    def send(self, owner: str, limit: int, entry: bytes) -> Command:
+        """Queue one message, which comes behind its target; the answer is a number.
+
+        That is ``SENT``, or the depth of a full queue.
+        """
+        template = self._sends.get((owner, limit))
+        if template is None:
+            if len(self._sends) >= TEMPLATES_KEPT:
+                self._sends.clear()
+            template = self._sends[owner, limit] = self._send_to(owner, limit)
+        return template.filled(entry)
+
+    def _send_to(self, owner: str, limit: int) -> Template:
         keys = (
             f"{self.stats_prefix}global",
             self._queue(owner),
             self._joined(owner),
-            self._counter(push.channel),
+            self._counter(owner),
         )
-        return self._call(SEND, keys, *self._lifetimes, push.limit, push.blob())
+        return Template(self._call(SEND, keys, *self._lifetimes, limit, b""))
 
-    def push(self, pushes: Sequence[Push]) -> Command:
-        """The answer is a list of numbers: ``SENT``, ``GONE``, or the depth of a full queue."""
+    def push(self, runs: Sequence[Run]) -> Command:
+        """The answer is described in ``push.lua``; the last argument is the last message."""
         owners: dict[str, int] = {}
         bodies: dict[bytes, int] = {}
         keys = [f"{self.stats_prefix}global", self._alive()]
-        runs: list[Argument] = []
-        count, count_at, last = 0, 0, None
-        for push in pushes:
-            way = push.owner, push.group
-            if way != last:
-                last, count, count_at = way, count + 1, len(runs) + 3
-                if push.owner not in owners:
-                    owners[push.owner] = len(owners) + 1
-                    keys += self._keys_of(push)
-                runs += (owners[push.owner], push.limit, push.group, 0)
-            runs[count_at] += 1  # type: ignore[operator]
-            runs.append(
-                bodies.setdefault(push.body, len(bodies) + 1) if push.group else push.blob()
-            )
-        first_body = 3 + len(runs)
-        return self._call(PUSH, keys, *self._lifetimes, count, *runs, *bodies, first_body)
+        said: list[Argument] = []
+        for run in runs:
+            if run.owner not in owners:
+                owners[run.owner] = len(owners) + 1
+                keys += self._keys_of(run.owner)
+            said += (owners[run.owner], run.limit, run.group, len(run.bodies))
+            if run.group:
+                said += (bodies.setdefault(body, len(bodies) + 1) for body in run.bodies)
+            else:
+                said += run.bodies
+        before_bodies = 4 + len(said)
+        return self._call(PUSH, keys, *self._lifetimes, len(runs), before_bodies, *said, *bodies)
 
-    def _keys_of(self, push: Push) -> tuple[str, ...]:
-        owner = push.owner
+    def _keys_of(self, owner: str) -> tuple[str, ...]:
         return (
             self._queue(owner),
             self._joined(owner),
             self._journal(owner),
-            self._counter(push.channel),
+            self._counter(owner),
         )
 
     def receive(self, owners: Sequence[str]) -> Command:
@@ -300,10 +283,6 @@ class Commands:
             yield self._call(BURY, [self._alive(), *batch], process, 0)
         keys = [self._queue(process), self._joined(process), self._journal(process)]
         yield self._call(BURY, [self._alive(), *keys, self._counter(process)], process, 1)
-
-    def statistics(self, channel: str) -> Command:
-        """The answer is described in ``statistics.lua``."""
-        return self._call(STATISTICS, [self._queue(queue_of(channel)), self._counter(channel)])
 
     def global_statistics(self) -> Command:
         key = f"{self.stats_prefix}global"

@@ -19,7 +19,7 @@ from redis.exceptions import (
 )
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Command
+from .command import Command
 from .errands import Redirect
 from .hosts import Host
 from .server import Server, refused

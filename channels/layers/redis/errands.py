@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 from redis.exceptions import NoScriptError, RedisError
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import RECEIVE, Command
+from .command import Command
+from .commands import RECEIVE
 from .hosts import Host
 from .server import refused
 from .steps import Request

@@ -219,7 +219,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._receiver.forget()
         self._loops.unlock()
 
-    def encode(self, message: Content) -> bytes:
+    def encode(self, message: Mapping[str, Any]) -> bytes:
         """The same as in other layers, encrypted if there are keys."""
         data = super().encode(message)
         return self._cipher.encrypt(data) if self._cipher else data
@@ -228,10 +228,13 @@ class RedisChannelLayer(BaseChannelLayer):
         return codec.decode(self._cipher.decrypt(data) if self._cipher else data)
 
     def _encode(self, sending: Sending) -> Encoded | Exception:
-        check = self.check_group if sending.to_group else self.check_channel
+        name, message, to_group = sending
         try:
-            check(sending.name)
-            return Encoded(sending.name, self.encode(sending.message), sending.to_group)
+            if to_group:
+                self.check_group(name)
+            else:
+                self.check_channel(name)
+            return Encoded(name, self.encode(message), to_group)
         except Exception as error:
             return error
 

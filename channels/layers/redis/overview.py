@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
 from ..base import queue_of, statistics_name
-from .commands import ALIVE_SECONDS, Command, batches, is_process, pairs
+from .command import Command
+from .commands import ALIVE_SECONDS, batches, is_process, pairs
 from .shards import Shards, is_spread
 from .steps import COMMANDS_AT_ONCE, Request, Steps, ask
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import JOURNAL_SECONDS, RECORDS_AT_ONCE, Command, batches, is_process, milliseconds
+from .command import Command
+from .commands import JOURNAL_SECONDS, RECORDS_AT_ONCE, batches, is_process, milliseconds
 from .memberships import Memberships
 from .shards import Shards
 from .steps import Request, Steps, all_of, ask

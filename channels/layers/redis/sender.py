@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelFull, ChannelLayerUnavailable
-from .commands import GONE, SENT, Push, pairs, split
+from ..base import queue_of
+from .batch import Batch, Refused
+from .command import Template
+from .commands import SENT, Run, pairs, split
 from .shards import Shards
 from .steps import Request, Steps
 
-#: Messages, and bytes of their bodies, that are pushed by one script call at the most: other
-#: clients of the server are to get their turn in between.
-PUSHES_AT_ONCE = 500
-BYTES_AT_ONCE = 4 * 1024 * 1024
-
-#: Groups whose owners are remembered.
-GROUPS_KNOWN = 10_000
+#: Groups whose owners are remembered, and owners of one group.
+GROUPS_KNOWN, OWNERS_KNOWN = 2000, 100
 
 Outcome = Exception | None
+
+#: The shard that takes an owner's messages, and how many.
+Way = tuple[int, int]
 
 
 class Encoded(NamedTuple):
@@ -29,13 +30,12 @@ class Encoded(NamedTuple):
     to_group: bool
 
 
-class Way(NamedTuple):
-    """How to get to a channel: see ``Push``."""
+class Audience(NamedTuple):
+    """The owners that a group had last time, and how each shard is told of a message to it."""
 
-    shard: int
-    owner: str
-    target: str
-    limit: int
+    owners: frozenset[bytes]
+    lookup: Request
+    parts: list[tuple[int, Template, list[Run]]]
 
 
 class Sender:
@@ -54,18 +54,19 @@ class Sender:
         self._shards = shards
         self._capacity_of = capacity_of
         self._channel_full = channel_full
-        self._owners: dict[str, list[str]] = {}
+        self._audiences: dict[str, Audience] = {}
 
     def send(self, channel: str, body: bytes) -> Steps[Outcome]:
         """Send one message to one channel: to a shard that takes it, and not where it may be."""
         failure: Outcome = None
         depth = 0
         owner, target = split(channel)
-        capacity = self._capacity_of(channel)
+        capacity = self._capacity_of(owner)
+        entry = entry_of(target, body)
         for number in self._shards.to_send(owner):
             limit = self._shards.share(owner, capacity, number)
-            push = Push(channel, owner, target, limit, body)
-            [answer] = yield [Request(number, self._shards[number].commands.send(push))]
+            command = self._shards[number].commands.send(owner, limit, entry)
+            [answer] = yield [Request(number, command)]
             if answer == SENT:
                 return None
             if isinstance(answer, ChannelLayerUnavailable):
@@ -82,37 +83,47 @@ class Sender:
         An owner itself says whether it has members. So the first ones may be wrong, and only the
         others make another round.
         """
-        message, batch = Encoded(group, body, True), Batch(self._shards, 1)
-        expected = self._owners.get(group, [])
-        for owner in expected:
-            self._add_member(batch, 0, message, owner)
-        home = self._shards.home(group)
-        lookup = Request(home, self._shards[home].commands.owners(group))
-        found, *answers = yield [lookup, *batch.next_round()]
-        batch.note(answers)
+        audience = self._audiences.get(group) or self._make_audience(group, [])
+        told = [Request(shard, template.filled(body)) for shard, template, _ in audience.parts]
+        found, *answers = yield [audience.lookup, *told]
+        if not any(answers) and is_audience(audience, found):
+            return None
+        batch = Batch(self._shards, 1)
+        for (_, _, runs), answer in zip(audience.parts, answers, strict=True):
+            batch.note_part(runs, answer)
         if isinstance(found, Exception):
             batch.outcomes[0] = found
         else:
-            scores = {name.decode(): score for name, score in pairs(found)}
-            batch.scores = {(group, owner): score for owner, score in scores.items()}
-            for owner in scores.keys() - set(expected):
-                self._add_member(batch, 0, message, owner)
-            self._remember(group, list(scores))
+            for name, score in pairs(found):
+                owner = name.decode()
+                batch.scores[group, owner] = score
+                if name not in audience.owners:
+                    self._add_member(batch, 0, Encoded(group, body, True), owner)
+            self._remember(group, found[::2])
         [outcome] = yield from self.finish(batch)
         return outcome
 
-    def _remember(self, group: str, owners: list[str]) -> None:
-        if len(self._owners) >= GROUPS_KNOWN:
-            self._owners = {}
-        self._owners[group] = owners
+    def _remember(self, group: str, owners: list[bytes]) -> None:
+        if len(self._audiences) >= GROUPS_KNOWN:
+            self._audiences.clear()
+        self._audiences[group] = self._make_audience(group, owners)
+
+    def _make_audience(self, group: str, owners: list[bytes]) -> Audience:
+        home = self._shards.home(group)
+        lookup = Request(home, self._shards[home].commands.owners(group))
+        batch = Batch(self._shards, 1)
+        known = frozenset(owners[:OWNERS_KNOWN])
+        for owner in known:
+            self._add_member(batch, 0, Encoded(group, b"", True), owner.decode())
+        parts = [
+            (shard, Template(command), runs)
+            for (shard, command), runs in zip(batch.next_round(), batch.said, strict=True)
+        ]
+        return Audience(known, lookup, parts)
 
     def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:
         """Find out where several messages go; an exception stands for one that cannot go."""
-        groups = dict.fromkeys(
-            message.name
-            for message in messages
-            if isinstance(message, Encoded) and message.to_group
-        )
+        groups = {message[0] for message in messages if type(message) is Encoded and message[2]}
         owners: dict[str, Any] = {}
         if groups:
             homes = [self._shards.home(group) for group in groups]
@@ -129,15 +140,14 @@ class Sender:
         for number, message in enumerate(messages):
             if isinstance(message, Exception):
                 batch.outcomes[number] = message
-            elif message.to_group:
-                self._add_members(batch, number, message, owners[message.name])
+                continue
+            name, body, to_group = message
+            if to_group:
+                self._add_members(batch, number, message, owners[name])
             else:
-                name = message.name
-                way = ways.get(name) or self._way_to(name)
-                if not self._shards.spreads(way.owner):
-                    ways[name] = way
-                push = Push(name, way.owner, way.target, way.limit, message.body)
-                batch.add(number, way.shard, push)
+                owner, target = split(name)
+                shard, limit = ways.get(owner) or self._way_to(owner, ways)
+                batch.add(number, shard, owner, limit, entry_of(target, body))
         return batch
 
     def _add_members(self, batch: Batch, number: int, message: Encoded, owners: Any) -> None:
@@ -153,20 +163,21 @@ class Sender:
         home, capacity = self._shards.home(owner), self._capacity_of(owner)
         # A normal channel gets its groups' messages at home, where its share may be nothing.
         limit = max(self._shards.share(owner, capacity, home), min(capacity, 1))
-        batch.add(number, home, Push(owner, owner, "", limit, message.body, message.name))
+        batch.add(number, home, owner, limit, message.body, message.name)
 
-    def _way_to(self, channel: str) -> Way:
-        owner, target = split(channel)
+    def _way_to(self, owner: str, ways: dict[str, Way]) -> Way:
         shard = self._shards.to_send(owner)[0]
-        limit = self._shards.share(owner, self._capacity_of(channel), shard)
-        return Way(shard, owner, target, limit)
+        way = shard, self._shards.share(owner, self._capacity_of(owner), shard)
+        if not self._shards.spreads(owner):
+            ways[owner] = way
+        return way
 
     def finish(self, batch: Batch) -> Steps[list[Outcome]]:
         """Do what is left when all of a batch has been said; returns its outcomes."""
         while requests := batch.next_round():
             batch.note((yield requests))
-        if len(self._shards) > 1:
-            yield from self._try_other_shards(batch)
+        for refused in batch.refused:
+            batch.outcomes[refused.number] = yield from self._end_refusal(batch, refused)
         if strikes := [
             Request(home, self._shards[home].commands.strike(*gone, batch.scores[gone]))
             for gone in batch.gone
@@ -174,127 +185,21 @@ class Sender:
             for home in [self._shards.home(gone[0])]
         ]:
             yield strikes
-        return [
-            self._channel_full(outcome.channel, outcome.depth)
-            if isinstance(outcome, Refusal)
-            else outcome
-            for outcome in batch.final_outcomes()
-        ]
+        return batch.final_outcomes()
 
-    def _try_other_shards(self, batch: Batch) -> Steps[None]:
+    def _end_refusal(self, batch: Batch, refused: Refused) -> Steps[Outcome]:
         """What one shard of a normal channel did not take may find room in the others."""
-        for number, push in batch.refused():
-            if self._shards.spreads(push.owner):
-                batch.outcomes[number] = yield from self.send(push.channel, push.body)
+        if self._shards.spreads(queue_of(refused.channel)):
+            return (yield from self.send(refused.channel, refused.body))
+        if refused.depth is None:
+            return batch.outcomes[refused.number]
+        return self._channel_full(refused.channel, refused.depth)
 
 
-class Refusal(NamedTuple):
-    """A channel was full."""
-
-    channel: str
-    depth: int
+def is_audience(audience: Audience, found: Any) -> bool:
+    return not isinstance(found, Exception) and audience.owners == set(found[::2])
 
 
-class Batch:
-    """Messages on their way to the shards of their owners, in rounds of bounded size."""
-
-    def __init__(self, shards: Shards, size: int) -> None:
-        self.outcomes: list[Any] = [None] * size
-        #: Pairs of a group and an owner that has no member there.
-        self.gone: list[tuple[str, str]] = []
-        #: The scores of owners at groups.
-        self.scores: dict[tuple[str, str], bytes] = {}
-        self._shards = shards
-        self._waiting: dict[int, list[tuple[int, Push]]] = {}
-        self._said: list[list[tuple[int, Push]]] = []
-        self._full: dict[str, int] = {}
-        self._refused: list[tuple[int, Push]] = []
-        self._reached: set[int] = set()
-
-    def final_outcomes(self) -> list[Any]:
-        """For each message what went wrong: a group's may have arrived at some of its members."""
-        return [
-            _reaching_some(outcome)
-            if number in self._reached and isinstance(outcome, ChannelLayerUnavailable)
-            else outcome
-            for number, outcome in enumerate(self.outcomes)
-        ]
-
-    def add(self, number: int, shard: int, push: Push) -> None:
-        """Send ``push`` to ``shard``, on behalf of the message with this number."""
-        self._waiting.setdefault(shard, []).append((number, push))
-
-    def is_last_round(self) -> bool:
-        return all(_part(waiting) == len(waiting) for waiting in self._waiting.values())
-
-    def next_round(self) -> list[Request]:
-        """What to say next: nothing at the end."""
-        requests, self._said = [], []
-        for shard, waiting in self._waiting.items():
-            part = waiting[: _part(waiting)]
-            del waiting[: len(part)]
-            if part := list(self._still_to_send(part)):
-                pushes = [push for _, push in part]
-                requests.append(Request(shard, self._shards[shard].commands.push(pushes)))
-                self._said.append(part)
-        self._waiting = {shard: waiting for shard, waiting in self._waiting.items() if waiting}
-        return requests or (self.next_round() if self._waiting else [])
-
-    def note(self, answers: Sequence[Any]) -> None:
-        """Take over the answers to what ``next_round`` gave."""
-        for part, answer in zip(self._said, answers, strict=True):
-            results = [answer] * len(part) if isinstance(answer, Exception) else answer
-            for (number, push), result in zip(part, results, strict=True):
-                self._note(number, push, result)
-
-    def refused(self) -> list[tuple[int, Push]]:
-        """What surely was not queued."""
-        return self._refused
-
-    def _still_to_send(self, part: Iterable[tuple[int, Push]]) -> Iterable[tuple[int, Push]]:
-        """What goes to a queue that was full a round ago is refused too, to keep the order."""
-        for number, push in part:
-            if push.owner in self._full:
-                self._note(number, push, self._full[push.owner])
-            else:
-                yield number, push
-
-    def _note(self, number: int, push: Push, result: Any) -> None:
-        if result == SENT:
-            self._reached.add(number)
-        elif result == GONE:
-            self.gone.append((push.group, push.owner))
-        elif isinstance(result, ChannelLayerUnavailable):
-            self.outcomes[number] = self.outcomes[number] or result
-            if not result.may_have_arrived:
-                self._note_refusal(number, push)
-        else:
-            self._full[push.owner] = result
-            self._note_refusal(number, push, result)
-
-    def _note_refusal(self, number: int, push: Push, depth: int | None = None) -> None:
-        if push.group:
-            return  # a member whose channel is full misses the message
-        self._refused.append((number, push))
-        if depth is not None:
-            self.outcomes[number] = Refusal(push.channel, depth)
-
-
-def _reaching_some(error: ChannelLayerUnavailable) -> ChannelLayerUnavailable:
-    if error.may_have_arrived:
-        return error
-    partial = ChannelLayerUnavailable(
-        f"Some members of the group got the message, but not all. {error}", may_have_arrived=True
-    )
-    partial.__cause__ = error
-    return partial
-
-
-def _part(waiting: list[tuple[int, Push]]) -> int:
-    """How many of the pushes that wait go in one call."""
-    size = 0
-    for count, (_, push) in enumerate(waiting[:PUSHES_AT_ONCE]):
-        size += len(push.body)
-        if size > BYTES_AT_ONCE and count:
-            return count
-    return min(len(waiting), PUSHES_AT_ONCE)
+def entry_of(target: str, body: bytes) -> bytes:
+    """What is queued: see ``common.lua``."""
+    return b"%b\n%b" % (target.encode(), body)

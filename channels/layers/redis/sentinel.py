@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Command
+from .command import Command
 from .directory import Directory, Place, ask_once
 from .errands import Location
 from .hosts import Host, HostSpec, parse_hosts

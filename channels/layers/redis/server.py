@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Argument, Command
+from .command import Command, pack
 from .hosts import Host
 from .pools import Pool
 
@@ -20,11 +19,6 @@ FAILURES = (RedisError, OSError, UnicodeError, asyncio.TimeoutError)
 
 #: What a server answers when a command had no effect.
 REFUSALS = (ResponseError, BusyLoadingError)
-
-try:
-    pack_command: Any = importlib.import_module("hiredis").pack_command
-except ImportError:
-    pack_command = None
 
 #: What words of Redis and of redis-py mean, in lower case, for who has to do something about it.
 MEANINGS = {
@@ -54,13 +48,17 @@ class KnownScripts:
     def __init__(self) -> None:
         self._digests: set[str] = set()
 
-    def arguments(self, command: Command) -> tuple[Argument, ...]:
+    def introduced(self, commands: Sequence[Command]) -> list[Command]:
         """What to say: the text of a script that is new to the server, else its digest."""
+        return [command if self._is_known(command) else command.by_text() for command in commands]
+
+    def _is_known(self, command: Command) -> bool:
+        """From now on it is."""
         script = command.script
         if script is None or script.digest in self._digests:
-            return command.arguments
+            return True
         self._digests.add(script.digest)
-        return command.by_text().arguments
+        return False
 
     def forget(self) -> None:
         """After a failure: it may have been a restart."""
@@ -118,7 +116,7 @@ class Talk:
         try:
             self._connection = connection = pool.take()
             meaning = unanswered
-            connection.send_packed_command(pack(connection, server.known, commands))
+            connection.send_packed_command(pack(connection, server.known.introduced(commands)))
         except FAILURES as error:
             self._fail(error, meaning)
         except BaseException:
@@ -165,15 +163,6 @@ class Talk:
         return self._failure
 
 
-def pack(connection: Any, known: KnownScripts, commands: Sequence[Command]) -> Any:
-    """What to write for commands."""
-    said = [known.arguments(command) for command in commands]
-    if pack_command is None:
-        return connection.pack_commands(said)
-    # redis-py would look at each argument before, and not use hiredis for asyncio.
-    return [b"".join(map(pack_command, said))]
-
-
 class LoopServer:
     """The same as ``Server``, over asyncio connections of one event loop."""
 
@@ -193,7 +182,8 @@ class LoopServer:
         except FAILURES as error:
             return self._fail(error, unreachable, len(commands))
         try:
-            await connection.send_packed_command(pack(connection, self._known, commands))
+            said = pack(connection, self._known.introduced(commands))
+            await connection.send_packed_command(said)
             while len(answers) < len(commands):
                 answers.append(await self._read(connection))
         except FAILURES as error:

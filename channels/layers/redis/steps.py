@@ -10,7 +10,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import Command, batches
+from .command import Command
+from .commands import batches
 
 #: Commands that are said in one write, where there are very many.
 COMMANDS_AT_ONCE = 200
