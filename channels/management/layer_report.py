@@ -78,12 +78,17 @@ class Rates:
     def __init__(self) -> None:
         self._at = 0.0
         self._counts: dict[str | None, int] = {}
+        self._answering: list[bool] = []
 
     def add_to(self, report: Report, at: float) -> None:
         """Put ``messages_per_second`` into ``report``, whose figures are of that time (seconds).
 
-        It is ``None`` where it is not known: the first time, and after a count began anew.
+        It is ``None`` where it is not known: the first time, after a count began anew, and when
+        other shards answer than before.
         """
+        answering = [not shard["error"] for shard in report.get("shards", [])]
+        if answering != self._answering:
+            self._answering, self._counts = answering, {}
         channels = {channel["name"]: channel for channel in report.get("channels", [])}
         counted = {
             name: record

@@ -330,6 +330,18 @@ def test_rates_are_what_was_sent_since_the_last_look() -> None:
     assert [figures["statistics"]["messages_per_second"] for figures in found] == [None, 5, None]
 
 
+def test_there_are_no_rates_when_other_shards_answer_than_before() -> None:
+    def look(sent: int, *errors: str | None) -> Config:
+        shards = [{"server": None, "error": error} for error in errors]
+        return {"statistics": {"messages_count": sent}, "shards": shards}
+
+    rates = Rates()
+    found = [look(10, None, "away"), look(500, None, None), look(502, None, None)]
+    for at, figures in enumerate(found):
+        rates.add_to(figures, at)
+    assert [figures["statistics"]["messages_per_second"] for figures in found] == [None, None, 2]
+
+
 # Layers that cannot be looked into
 
 
@@ -503,7 +515,9 @@ def test_a_line_is_folded_as_terminals_do() -> None:
 class CommandProcess:
     """A running ``channels_layer``, on pipes or with ``terminal`` on one of its own."""
 
-    def __init__(self, config: Config, *arguments: str, terminal: bool = False) -> None:
+    def __init__(
+        self, config: Config, *arguments: str, terminal: bool = False, width: int = 80
+    ) -> None:
         ours, theirs = pty.openpty() if terminal else (None, subprocess.PIPE)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "django", "channels_layer", *arguments],
@@ -515,7 +529,7 @@ class CommandProcess:
                 "LAYER_CONFIG": json.dumps(config),
                 "PYTHONUNBUFFERED": "",
                 "TERM": "xterm",
-                "COLUMNS": "80",
+                "COLUMNS": f"{width}",
                 "LINES": "24",
             },
             stdin=theirs,
@@ -603,6 +617,13 @@ def test_watch_on_a_pipe_goes_on_until_it_is_interrupted(
     assert command.end() == (0, "")
 
 
+def test_looks_on_a_pipe_are_set_apart(
+    layer: RedisChannelLayer, start: Callable[..., CommandProcess]
+) -> None:
+    command = start("--watch=0.1")
+    assert command.hear("default: ", "default: ").endswith("were sent of late.\n\ndefault: ")
+
+
 def test_a_reader_that_has_had_enough_ends_it_quietly(
     layer: RedisChannelLayer, start: Callable[..., CommandProcess]
 ) -> None:
@@ -630,16 +651,21 @@ def test_the_end_of_watch_leaves_the_prompt_a_line_of_its_own(
     assert command.hear("\n") == "\r\n"
 
 
+@pytest.mark.parametrize("width", [80, 30])
 def test_watch_on_a_terminal_draws_anew_and_stays_within_it(
-    layer: RedisChannelLayer, start: Callable[..., CommandProcess]
+    layer: RedisChannelLayer, start: Callable[..., CommandProcess], width: int
 ) -> None:
+    send(layer, "x" * 99, 2)
     for number in range(30):
         layer.send(f"channel{number}", {})
-    command = start("--watch=0.1", terminal=True)
+    command = start("--watch=0.1", terminal=True, width=width)
     home = "\x1b[H"
     command.hear(home, home)
     lines = command.hear(home).removesuffix(home).splitlines()
     assert len(lines) <= 24
+    shown = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in lines]
+    assert max(map(len, shown)) == width
+    assert "x" * (99 % width) in shown
     assert "more lines" in lines[-1]
     command.process.send_signal(signal.SIGINT)
     assert command.end() == (0, "")

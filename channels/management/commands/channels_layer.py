@@ -118,7 +118,9 @@ class Command(BaseCommand):
             self._draw(report)
         else:
             width = shutil.get_terminal_size().columns if self.stdout.isatty() else WIDTH
-            self.stdout.write("\n".join(Screen(self.style, width).lines(report)))
+            lines = Screen(self.style, width).lines(report)
+            is_last = options["watch"] is None
+            self.stdout.write("\n".join(lines), ending="\n" if is_last else "\n\n")
         self.stdout.flush()
         return report
 
