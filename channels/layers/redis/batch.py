@@ -47,16 +47,13 @@ class Batch:
         self._full: dict[str, int] = {}
         self._reached: set[int] = set()
 
-    def add(
-        self, number: int, shard: int, owner: str, limit: int, body: bytes, group: str = ""
-    ) -> None:
-        """Send ``body`` (see ``Run``) on behalf of the message with this number."""
+    def run_to(self, shard: int, owner: str, limit: int, group: str = "") -> Run:
+        """Where the next message to ``owner`` is to be added, with its number."""
         run = self._open_runs.get((shard, owner))
         if run is None or run.group != group:
             run = self._open_runs[shard, owner] = Run(owner, limit, group)
             self._waiting.setdefault(shard, []).append(run)
-        run.numbers.append(number)
-        run.bodies.append(body)
+        return run
 
     def is_last_round(self) -> bool:
         return all(_fits(waiting) for waiting in self._waiting.values())

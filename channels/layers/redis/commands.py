@@ -84,6 +84,10 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run of {len(self.bodies)} to {self.owner} {self.group}>"
 
+    def add(self, number: int, body: bytes) -> None:
+        self.numbers.append(number)
+        self.bodies.append(body)
+
     def part(self, start: int, end: int | None = None) -> Run:
         """Some of the messages."""
         part = Run(self.owner, self.limit, self.group)

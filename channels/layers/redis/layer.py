@@ -234,7 +234,7 @@ class RedisChannelLayer(BaseChannelLayer):
                 self.check_group(name)
             else:
                 self.check_channel(name)
-            return Encoded(name, self.encode(message), to_group)
+            return name, self.encode(message), to_group
         except Exception as error:
             return error
 

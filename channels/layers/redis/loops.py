@@ -78,14 +78,15 @@ class Loops:
     def running(self) -> InLoop:
         """What belongs to the running event loop."""
         loop = asyncio.get_running_loop()
+        return self._known.get(loop) or self._add(loop)
+
+    def _add(self, loop: asyncio.AbstractEventLoop) -> InLoop:
         with self._lock:
             for other in [other for other in self._known if other.is_closed()]:
                 del self._known[other]
-            if loop not in self._known:
-                self._known[loop] = InLoop(
-                    self._make_driver(), self._pop, self._give_back, self._drop
-                )
-            return self._known[loop]
+            added = InLoop(self._make_driver(), self._pop, self._give_back, self._drop)
+            self._known[loop] = added
+            return added
 
     def close_all(self) -> None:
         """Ask the event loops that run to close their connections."""

@@ -32,7 +32,8 @@ class Pops:
     async def take(self, owners: list[str], batch: bool = False) -> list[Entry]:
         """What a pop of ``owners`` brings; if this is cancelled, no message is lost."""
         queues = frozenset(owners)
-        await self._finish_others(queues)
+        if self._parked or self._returning:
+            await self._finish_others(queues)
         task = self._unpark(queues) or asyncio.ensure_future(self._pop(owners, batch))
         try:
             return await asyncio.shield(task)

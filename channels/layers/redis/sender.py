@@ -18,16 +18,11 @@ GROUPS_KNOWN, OWNERS_KNOWN = 2000, 100
 
 Outcome = Exception | None
 
+#: A message that is ready to go: a channel's name, or if the last is true a group's; and its body.
+Encoded = tuple[str, bytes, bool]
+
 #: The shard that takes an owner's messages, and how many.
 Way = tuple[int, int]
-
-
-class Encoded(NamedTuple):
-    """A message that is ready to go to a channel, or with ``to_group`` to a group."""
-
-    name: str
-    body: bytes
-    to_group: bool
 
 
 class Audience(NamedTuple):
@@ -98,7 +93,7 @@ class Sender:
                 owner = name.decode()
                 batch.scores[group, owner] = score
                 if name not in audience.owners:
-                    self._add_member(batch, 0, Encoded(group, body, True), owner)
+                    self._add_member(batch, 0, group, body, owner)
             self._remember(group, found[::2])
         [outcome] = yield from self.finish(batch)
         return outcome
@@ -114,7 +109,7 @@ class Sender:
         batch = Batch(self._shards, 1)
         known = frozenset(owners[:OWNERS_KNOWN])
         for owner in known:
-            self._add_member(batch, 0, Encoded(group, b"", True), owner.decode())
+            self._add_member(batch, 0, group, b"", owner.decode())
         parts = [
             (shard, Template(command), runs)
             for (shard, command), runs in zip(batch.next_round(), batch.said, strict=True)
@@ -123,7 +118,7 @@ class Sender:
 
     def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:
         """Find out where several messages go; an exception stands for one that cannot go."""
-        groups = {message[0] for message in messages if type(message) is Encoded and message[2]}
+        groups = {message[0] for message in messages if type(message) is tuple and message[2]}
         owners: dict[str, Any] = {}
         if groups:
             homes = [self._shards.home(group) for group in groups]
@@ -143,27 +138,29 @@ class Sender:
                 continue
             name, body, to_group = message
             if to_group:
-                self._add_members(batch, number, message, owners[name])
+                self._add_members(batch, number, name, body, owners[name])
             else:
                 owner, target = split(name)
                 shard, limit = ways.get(owner) or self._way_to(owner, ways)
-                batch.add(number, shard, owner, limit, entry_of(target, body))
+                batch.run_to(shard, owner, limit).add(number, entry_of(target, body))
         return batch
 
-    def _add_members(self, batch: Batch, number: int, message: Encoded, owners: Any) -> None:
+    def _add_members(
+        self, batch: Batch, number: int, group: str, body: bytes, owners: Any
+    ) -> None:
         if isinstance(owners, Exception):
             batch.outcomes[number] = owners
             return
         for name, score in pairs(owners):
             owner = name.decode()
-            self._add_member(batch, number, message, owner)
-            batch.scores[message.name, owner] = score
+            self._add_member(batch, number, group, body, owner)
+            batch.scores[group, owner] = score
 
-    def _add_member(self, batch: Batch, number: int, message: Encoded, owner: str) -> None:
+    def _add_member(self, batch: Batch, number: int, group: str, body: bytes, owner: str) -> None:
         home, capacity = self._shards.home(owner), self._capacity_of(owner)
         # A normal channel gets its groups' messages at home, where its share may be nothing.
         limit = max(self._shards.share(owner, capacity, home), min(capacity, 1))
-        batch.add(number, home, owner, limit, message.body, message.name)
+        batch.run_to(home, owner, limit, group).add(number, body)
 
     def _way_to(self, owner: str, ways: dict[str, Way]) -> Way:
         shard = self._shards.to_send(owner)[0]
