@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import unittest
@@ -18,12 +19,22 @@ else:
 #: Seconds after which something that should happen at once counts as failed.
 PATIENCE = 10.0
 
+#: The share of the short expiry that a test may take in addition to what it waits for.
+LEEWAY = 0.4
+
+#: How much longer the short expiry is made where that was not enough.
+LONGER = 4
+
 
 class LayerCase(Base):
     """How a layer is made, and small helpers."""
 
-    #: Seconds for tests in which something expires; raise it for a layer far away.
-    short_expiry = 0.4
+    #: Seconds for tests in which something expires; where that is too short for the machine or
+    #: the way to the layer, they take longer ones.
+    short_expiry = 0.2
+
+    #: Seconds that the test has asked to wait so far.
+    _waited = 0.0
 
     def make_layer(self, **config: Any) -> Any:
         """A layer that is empty, with the given ``expiry``, ``group_expiry``, ``capacity``,
@@ -42,6 +53,7 @@ class LayerCase(Base):
 
     def let_expire(self, share: float = 1.1) -> None:
         """Wait for a share of the short expiry."""
+        self._waited += self.short_expiry * share
         time.sleep(self.short_expiry * share)
 
     @contextmanager
@@ -51,6 +63,28 @@ class LayerCase(Base):
             yield
         for word in words:
             assert word in str(context.exception), f"{word!r} is not in: {context.exception}"
+
+
+def in_time(test: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A test in which something must not expire before the test looks at it.
+
+    That it has expired is a failure only if the test was quick: if its own steps took more than
+    ``LEEWAY`` of the short expiry, this was too short to tell, and a longer one is taken.
+    """
+
+    @functools.wraps(test)
+    def run(self: Any) -> None:
+        while True:
+            start, self._waited = time.monotonic(), 0.0
+            try:
+                return test(self)
+            except Exception:
+                own = time.monotonic() - start - self._waited
+                if own <= LEEWAY * self.short_expiry or self.short_expiry > PATIENCE:
+                    raise
+            self.short_expiry *= LONGER
+
+    return run
 
 
 class InThread(threading.Thread):

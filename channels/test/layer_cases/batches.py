@@ -9,7 +9,7 @@ from typing import Any
 
 from ...types import Sending
 from ...utils import most_derived
-from .base import PATIENCE, InThread, LayerCase, drain, numbers, receive_soon
+from .base import PATIENCE, InThread, LayerCase, drain, in_time, numbers, receive_soon
 
 
 class BatchCase(LayerCase):
@@ -259,6 +259,7 @@ class ReceiveBatchCases(BatchCase):
 
         assert asyncio.run(receive()) == [("p!s", {"n": 1})]
 
+    @in_time
     def test_an_expired_message_is_in_no_batch(self) -> None:
         layer = self.new_batch_layer(expiry=self.short_expiry)
         layer.send("p!s", {"n": 1})

@@ -11,6 +11,7 @@ from .base import (
     InThread,
     LayerCase,
     drain,
+    in_time,
     numbers,
     receive_soon,
     receive_soon_async,
@@ -37,10 +38,13 @@ class DeliveryCases(LayerCase):
 
     def test_without_a_message_a_receive_that_does_not_block_returns_at_once(self) -> None:
         layer = self.new_layer()
-        layer.receive(["channel"])
-        start = time.monotonic()
-        assert layer.receive(["channel"]) == (None, None)
-        assert time.monotonic() - start < 0.5
+        durations = []
+        for _ in range(10):
+            start = time.monotonic()
+            assert layer.receive(["channel"]) == (None, None)
+            durations.append(time.monotonic() - start)
+        # Others may take the machine's time now and then.
+        assert min(durations) < 0.5
 
     def test_receive_takes_any_iterable(self) -> None:
         layer = self.new_layer()
@@ -153,6 +157,7 @@ class ExpiryCases(LayerCase):
         self.let_expire()
         assert drain(layer, "plain", "a?b", "p!") == []
 
+    @in_time
     def test_an_expired_message_is_not_given_to_a_blocking_receive(self) -> None:
         layer = self.new_layer(expiry=self.short_expiry)
         layer.send("channel", {"n": 1})
@@ -161,6 +166,7 @@ class ExpiryCases(LayerCase):
         self.let_expire(0.55)
         assert layer.receive(["channel"], block=True) == ("channel", {"n": 2})
 
+    @in_time
     def test_later_messages_do_not_prolong_earlier_ones(self) -> None:
         layer = self.new_layer(expiry=self.short_expiry)
         for n in range(3):
@@ -168,6 +174,7 @@ class ExpiryCases(LayerCase):
             self.let_expire(0.55)
         assert numbers(layer, "channel") == [2]
 
+    @in_time
     def test_expired_messages_do_not_use_capacity(self) -> None:
         layer = self.new_layer(expiry=self.short_expiry, capacity=2)
         for n in range(20):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import LayerCase, drain, numbers
+from .base import LayerCase, drain, in_time, numbers
 
 MEMBERS = ["plain", "a?b", "ws.P!1", "ws.P!2", "ws.Q!1"]
 READERS = ["plain", "a?b", "ws.P!", "ws.Q!"]
@@ -96,6 +96,7 @@ class GroupCases(LayerCase):
         assert drain(layer, *READERS) == []
         assert list(layer.group_channels("group")) == []
 
+    @in_time
     def test_adding_again_starts_the_group_expiry_anew(self) -> None:
         layer = self.new_group("plain", "ws.P!1", "ws.P!2", group_expiry=self.short_expiry)
         self.let_expire(0.55)
@@ -106,6 +107,7 @@ class GroupCases(LayerCase):
         layer.send_group("group", {"n": 1})
         assert sorted(name for name, _ in drain(layer, *READERS)) == ["plain", "ws.P!1"]
 
+    @in_time
     def test_a_refresh_prolongs_memberships_and_makes_none(self) -> None:
         layer = self.new_group("plain", "old", "ws.P!1", "ws.P!2", group_expiry=self.short_expiry)
         if not hasattr(layer, "group_refresh"):
@@ -118,6 +120,7 @@ class GroupCases(LayerCase):
         assert sorted(layer.group_channels("group")) == ["plain", "ws.P!1"]
         assert list(layer.group_channels("second")) == ["ws.P!1"]
 
+    @in_time
     def test_a_refresh_does_not_revive_what_has_lapsed(self) -> None:
         layer = self.new_group("plain", "ws.P!1", group_expiry=self.short_expiry)
         if not hasattr(layer, "group_refresh"):
@@ -129,6 +132,7 @@ class GroupCases(LayerCase):
         layer.group_refresh(["plain", "ws.P!1"])
         assert list(layer.group_channels("group")) == ["other"]
 
+    @in_time
     def test_groups_outlive_the_messages_that_were_read(self) -> None:
         layer = self.new_group("plain", "ws.P!1", expiry=self.short_expiry)
         layer.send_group("group", {"n": 1})
@@ -137,6 +141,7 @@ class GroupCases(LayerCase):
         layer.send_group("group", {"n": 2})
         assert len(drain(layer, *READERS)) == 2
 
+    @in_time
     def test_who_lets_a_message_expire_leaves_the_group(self) -> None:
         layer = self.new_group(*MEMBERS, expiry=self.short_expiry)
         layer.send_group("group", {"n": 1})
