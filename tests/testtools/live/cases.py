@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import override_settings
@@ -69,10 +70,11 @@ class TestWithoutStaticFiles(ChannelLiveServerTestCase):
     serve_static = False
 
     def test_static_files_are_left_to_views(self) -> None:
-        with pytest.raises(HTTPError) as caught:
+        # Each child that is spawned imports this module, and pytest takes long.
+        with self.assertRaises(HTTPError) as caught:  # noqa: PT027
             fetch(f"{self.live_server_url}/static/live.css")
-        caught.value.close()
-        assert caught.value.code == 404
+        caught.exception.close()
+        assert caught.exception.code == 404
 
 
 class TestThreads(ChannelLiveServerTestCase):
@@ -139,6 +141,27 @@ class CountingWorkerProcess(WorkerProcess):
         User.objects.create(username="made by the worker process")
         super().serve(layer)
         Path(os.environ["LIVE_DIRECTORY"], "ended").touch()
+
+
+class IdleWorkerProcess(WorkerProcess):
+    """Its worker waits for messages for ever."""
+
+    def serve(self, layer: ChannelLayerWrapper) -> None:
+        def receive(*arguments: Any, **keywords: Any) -> None:
+            User.objects.create(username="receives")
+            threading.Event().wait()
+
+        layer.channel_layer.receive = receive
+        super().serve(layer)
+
+
+class TestIdleWorkerProcess(ChannelLiveServerTestCase):
+    WorkerProcess = IdleWorkerProcess
+
+    def test_a_worker_that_receives_ends_when_the_test_does(self) -> None:
+        # One that waited for its receive would be killed, and this fail.
+        while not User.objects.exists():
+            assert len(multiprocessing.active_children()) == 2
 
 
 class TestOwnWorkerProcess(ChannelLiveServerTestCase):
