@@ -14,6 +14,8 @@ INSTALLED_APPS = [
     "tests.binding",
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+# Others take long on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "/static/"

@@ -106,10 +106,16 @@ class Layers(
 
     hosts: Any = None
 
+    # Nothing that is said depends on how long it waits.
+    short_expiry = 0.02
+    block_seconds = 0.05
+
     def make_layer(self, **config: Any) -> RedisClusterChannelLayer:
         name = uuid.uuid4().hex
         prefixes = {"prefix": f"{name}:", "stats_prefix": f"{name}-meta:"}
-        return RedisClusterChannelLayer(self.hosts, shards=3, **prefixes, **config)
+        layer = RedisClusterChannelLayer(self.hosts, shards=3, **prefixes, **config)
+        layer._receiver._block_seconds = self.block_seconds
+        return layer
 
 
 # It is run by the fixture alone.
