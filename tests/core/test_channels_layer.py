@@ -187,7 +187,7 @@ def test_a_message_that_nobody_takes_is_named(
     send(new_layer(expiry=20), "work", 2)
     new_layer()
     [problem] = report()["problems"]
-    assert problem.startswith("work: the oldest message has waited 40 s, of 60 s that it may.")
+    assert re.match(r"work: the oldest message has waited 4\d s, of 60 s that it may\.", problem)
 
 
 def test_a_process_that_hangs_is_named(new_layer: Callable[..., RedisChannelLayer]) -> None:
@@ -197,7 +197,7 @@ def test_a_process_that_hangs_is_named(new_layer: Callable[..., RedisChannelLaye
     assert problem.startswith("2 messages wait for process P, which is gone")
     layer._driver.drive(layer._receiver.processes.announce(0, "x.P!"))
     [problem] = report()["problems"]
-    assert problem.startswith("Process P lives, but has left messages unread for 40 s")
+    assert re.match(r"Process P lives, but has left messages unread for 4\d s", problem)
 
 
 def test_a_process_that_was_last_seen_long_ago_is_named() -> None:
