@@ -148,7 +148,7 @@ def test_a_full_reply_channel_does_not_hold_the_worker_for_ever(
     layer = make_layer(capacity=2)
     started = time.monotonic()
     ViewConsumer()(stream(layer, 9))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert [reply["content"] for reply in drain(layer, REPLIES)] == [b"0", b"1"]
     assert notes == ["closed"]
     [record] = problems(caplog)

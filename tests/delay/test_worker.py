@@ -8,6 +8,8 @@ from channels.delay.models import MAX_DELAY, DelayedMessage
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.memory import InMemoryChannelLayer
 
+from .conftest import PATIENCE
+
 DELAY = "asgi.delay"
 
 
@@ -61,22 +63,32 @@ def test_a_message_that_is_not_due_is_kept_in_the_database(layer, serve, pending
     assert 50 < worker._seconds_until(DelayedMessage.objects.get().due_date) <= 60
 
 
-def test_a_message_is_sent_on_time_whatever_the_time_between_looks(layer, serve):
+def test_a_message_is_sent_on_time_whatever_the_time_between_looks(layer, serve, monkeypatch):
     """Neither early, nor only when a blocking receive or a sleep is over."""
+    monkeypatch.setattr("channels.layers.memory.BLOCK_SECONDS", 2 * PATIENCE)
     clock = Clock(layer, "out")
     start = time.monotonic()
     ask(layer, delay=300)
     serve(lambda: clock.saw(1), sleep=3600)
-    assert 0.29 < clock.times[0] - start < 0.6
+    assert clock.times[0] - start > 0.29
 
 
-def test_what_is_due_long_after_a_look_is_sent_on_time_too(layer, serve):
+def test_what_is_due_long_after_a_look_is_sent_on_time_too(layer, serve, monkeypatch):
     """The wait is a blocking receive at first, which must not last beyond the due date."""
+
+    def receive(channels, block=False):
+        found = InMemoryChannelLayer.receive(layer, channels, block)
+        if block and found[0] is None:
+            # There is no time for another one.
+            monkeypatch.setattr("channels.layers.memory.BLOCK_SECONDS", 2 * PATIENCE)
+        return found
+
+    monkeypatch.setattr(layer, "receive", receive)
     clock = Clock(layer, "out")
     start = time.monotonic()
     ask(layer, delay=1500)
     serve(lambda: clock.saw(1), sleep=3600)
-    assert 1.49 < clock.times[0] - start < 1.8
+    assert clock.times[0] - start > 1.49
 
 
 def test_messages_are_sent_in_the_order_of_their_due_dates(layer, serve, pending):
@@ -379,7 +391,7 @@ def test_a_message_that_comes_after_a_look_is_sent_on_time(serve):
         return clock.saw(1)
 
     serve(ask_later, sleep=3600, layer=layer)
-    assert 0.19 < clock.times[0] - start < 0.5
+    assert clock.times[0] - start > 0.19
 
 
 @pytest.mark.parametrize("sleep", [0.02, 3600])

@@ -154,9 +154,7 @@ def test_a_group_send_to_ten_thousand_sockets_is_two_commands_and_one_entry(
     redis_layer.send_group("other", {})
     assert redis_layer.receive(["ws.P!"]) == ("ws.P!1", {})
     with Commands(client) as commands:
-        start = time.monotonic()
         redis_layer.send_group("group", {"n": 1})
-        assert time.monotonic() - start < 1
     assert commands == {"ZRANGE": 1, "EVALSHA": 1}
     assert client.llen(f"{redis_layer.prefix}ws.P!") == 1
     assert {name for name, _ in drain(redis_layer, "ws.P!")} == names
@@ -404,13 +402,15 @@ def test_blocked_receivers_do_not_keep_senders_waiting(
     new_layer: Callable[..., RedisChannelLayer],
 ) -> None:
     layer = new_layer(connection_kwargs={"max_connections": 4})
-    readers = [InThread(layer.receive, ["nothing"], True) for _ in range(4)]
-    start = time.monotonic()
+    layer._receiver._block_seconds = 8
+    readers = [InThread(layer.receive, ["late"], True) for _ in range(4)]
     for _ in range(50):
         layer.send("a", {})
-    assert time.monotonic() - start < 0.9
+    for _ in readers:
+        layer.send("late", {})
+    # Senders that waited for them would have found nobody left to send to.
     for reader in readers:
-        assert reader.outcome() == (None, None)
+        assert reader.outcome() == ("late", {})
 
 
 # Connections

@@ -12,8 +12,27 @@ from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.hosts import parse_hosts
 from channels.test.layer_cases.base import drain, receive_soon
 
-from ..redis_server import RedisServer
+from ..redis_server import RedisServer, wait_until
 from ..tcp_proxy import TcpProxy
+
+#: Seconds for which the server holds receives of some tests; the layer waits ten for an answer.
+LONG = 8.0
+
+
+async def blocked(server: RedisServer) -> None:
+    """Wait until the server holds one receive, and no other."""
+
+    def is_held() -> bool:
+        return bool(server.ask("INFO", "clients")["blocked_clients"] == 1)
+
+    await asyncio.to_thread(wait_until, is_held, "the server holds one receive")
+
+
+async def cancelled(receiving: asyncio.Future[Any]) -> None:
+    """Cancel it, and wait for its end."""
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
 
 
 async def test_what_a_cancelled_receive_takes_later_goes_to_another_reader(
@@ -29,59 +48,53 @@ async def test_what_a_cancelled_receive_takes_later_goes_to_another_reader(
 async def test_the_next_receive_takes_over_what_a_cancelled_one_waits_for(
     layer: RedisChannelLayer, server: RedisServer
 ) -> None:
-    await layer.receive_async(["p!"])
-    start = time.monotonic()
+    layer._receiver._block_seconds = LONG
     for _ in range(5):
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(layer.receive_async(["p!"]), 0.02)
-    with server.client() as client:
-        assert client.info("clients")["blocked_clients"] == 1
+        waiting = asyncio.ensure_future(layer.receive_async(["p!"]))
+        await blocked(server)
+        await cancelled(waiting)
     layer.send("p!s", {"n": 1})
-    assert await layer.receive_async(["p!"]) == ("p!s", {"n": 1})
-    assert time.monotonic() - start < 0.8
+    # One that the server held for longer would have taken it.
+    async with asyncio.timeout(LONG / 2):
+        assert await layer.receive_async(["p!"]) == ("p!s", {"n": 1})
 
 
 async def test_what_a_cancelled_receive_took_is_the_next_message(
     layer: RedisChannelLayer, server: RedisServer
 ) -> None:
     waiting = asyncio.ensure_future(layer.receive_async(["p!"]))
-    await asyncio.sleep(0.1)
+    await blocked(server)
     layer.send("p!s", {"n": 1})
     layer.send("p!s", {"n": 2})
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
+    await cancelled(waiting)
     # Other queues, so that the parked pop is not just taken over.
     assert await layer.receive_async(["p!", "other"]) == ("p!s", {"n": 1})
     assert await layer.receive_async(["p!", "other"]) == ("p!s", {"n": 2})
 
 
 async def test_a_cancelled_receive_of_a_group_message_keeps_all_targets(
-    layer: RedisChannelLayer,
+    layer: RedisChannelLayer, server: RedisServer
 ) -> None:
     for socket_name in "abc":
         layer.group_add("g", f"p!{socket_name}")
     waiting = asyncio.ensure_future(layer.receive_async(["p!"]))
-    await asyncio.sleep(0.1)
+    await blocked(server)
     layer.send_group("g", {"n": 1})
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
+    await cancelled(waiting)
     await layer._loops.running().pops.finish()
     assert [name for name, _ in drain(layer, "p!")] == ["p!a", "p!b", "p!c"]
 
 
 async def test_what_is_given_back_keeps_its_own_expiry(server: RedisServer) -> None:
-    layer = RedisChannelLayer([server.url], expiry=0.5)
+    layer = RedisChannelLayer([server.url], expiry=30)
     waiting = asyncio.ensure_future(layer.receive_async(["a"]))
-    await asyncio.sleep(0.1)
+    await blocked(server)
     layer.send("a", {"n": 1})
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    await cancelled(waiting)
     await layer._loops.running().pops.finish()
     with server.client() as client:
         assert client.llen("asgi:a") == 1
-        assert 0 < client.pttl("asgi:a") <= 625
+        assert 0 < client.pttl("asgi:a") <= 37_500
     await layer.close_async()
 
 
@@ -89,10 +102,9 @@ async def test_a_message_that_cannot_be_given_back_is_logged(
     server: RedisServer, layer: RedisChannelLayer, caplog: Any, monkeypatch: Any
 ) -> None:
     waiting = asyncio.ensure_future(layer.receive_async(["a"]))
-    await asyncio.sleep(0.1)
+    await blocked(server)
     layer.send("a", {"n": 1})
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    await cancelled(waiting)
     nowhere = parse_hosts([("127.0.0.1", 1)], None)[0].make_pool()
     monkeypatch.setattr(next(iter(layer._driver._servers.values())), "_pool", nowhere)
     await layer._loops.running().pops.finish()
@@ -102,18 +114,18 @@ async def test_a_message_that_cannot_be_given_back_is_logged(
 async def test_a_cancelled_receive_that_fails_is_logged(
     layer: RedisChannelLayer, caplog: Any, monkeypatch: Any
 ) -> None:
-    release = asyncio.Event()
+    begun, release = asyncio.Event(), asyncio.Event()
 
     async def fail(names: list[str], batch: bool) -> None:
+        begun.set()
         await release.wait()
         raise RuntimeError("unexpected")
 
     pops = layer._loops.running().pops
     monkeypatch.setattr(pops, "_pop", fail)
     waiting = asyncio.ensure_future(layer.receive_async(["a"]))
-    await asyncio.sleep(0.01)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    await begun.wait()
+    await cancelled(waiting)
     release.set()
     await pops.finish()
     await asyncio.sleep(0)
@@ -126,10 +138,11 @@ def test_a_loop_that_ends_with_a_cancelled_receive_leaves_no_warning(
     async def receive() -> None:
         await asyncio.wait_for(layer.receive_async(["a"]), 0.05)
 
+    layer._receiver._block_seconds = LONG
     start = time.monotonic()
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(receive())
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < LONG / 2
     layer.send("a", {"n": 1})
     assert layer.receive(["a"], block=True) == ("a", {"n": 1})
 

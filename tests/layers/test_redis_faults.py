@@ -13,7 +13,7 @@ from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.outage import Outage
 from channels.test.layer_cases.base import InThread, receive_soon
 
-from ..redis_server import RedisServer
+from ..redis_server import RedisServer, wait_until
 from .faults import unavailable
 
 
@@ -34,7 +34,7 @@ def test_with_redis_away_everything_but_a_blocking_receive_is_an_error_that_says
     ):
         with unavailable(address, "cannot be reached", "nothing was sent"):
             call()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 def test_a_send_after_a_restart_finds_its_connection_stale_and_makes_a_new_one(
@@ -62,9 +62,8 @@ def test_a_blocking_receive_waits_for_redis_and_logs_once(
     caplog.set_level(logging.INFO, "django.channels")
     layer.receive(["p!"])
     waiting = InThread(receive_soon, layer, ["p!"])
-    time.sleep(0.05)
     server.stop()
-    time.sleep(0.5)
+    wait_until(lambda: caplog.records, "the receive fails")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert f"127.0.0.1:{server.port}" in caplog.text
     server.start()
@@ -84,7 +83,7 @@ async def test_receive_async_waits_for_redis_and_logs_once(
     start = time.monotonic()
     for _ in range(3):
         assert await layer.receive_async(["a"]) == (None, None)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     await asyncio.to_thread(server.start)
     await layer.send_async("a", {"n": 1})
     assert await layer.receive_async(["a"]) == ("a", {"n": 1})

@@ -126,7 +126,7 @@ def test_each_call_ends_soon_with_an_error_that_says_where_and_why(
         with unavailable(f"127.0.0.1:{server.port}", words) as raised:
             call()
         assert not raised.value.may_have_arrived
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def receive_for_a_second(layer: RedisChannelLayer, name: str = "p!") -> None:
