@@ -15,6 +15,33 @@ from .redis_deployments import running_shards
 from .redis_sentinel import SentinelDeployment
 from .redis_server import RedisServer, find_bundled_redis_server, find_redis_server_with_tls
 
+#: What takes longest, the longest first. Several processes do the tests file by file: a long one
+#: that one of them began last would keep all others waiting.
+LONGEST = (
+    "testtools/test_liveserver.py",
+    "ports/test_ports.py",
+    "examples/test_liveblog.py",
+    "layers/test_conformance.py",
+    "layers/test_redis_deployments.py",
+    "faults/test_long_outage.py",
+    "fuzz/test_fuzz.py",
+    "layers/test_redis_groups.py",
+    "layers/test_redis_cluster.py",
+    "delay/test_rundelay.py",
+    "layers/test_conformance_shards.py",
+    "layers/test_redis_connections.py",
+    "faults/test_outages.py",
+    "examples/test_chat.py",
+    "layers/test_redis_groups_loss.py",
+    "binding/test_fuzz.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files come first; xdist must be told to keep that order."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
