@@ -65,12 +65,12 @@ class HeldSends:
     def add(self, sender: Sender, content: Content) -> None:
         """Send ``content`` with the next turn, or at once if that cannot be."""
         self.waiting.append(Held(sender, content))
-        if not (self._takes_turns() and self._goes_together()):
+        if not (self._takes_turns() and self._senders_agree()):
             self.flush()
 
     def take_over(self, other: HeldSends) -> bool:
         """Take what waits in ``other``, if it can go out with a turn of this one's layer."""
-        if not (self.is_for(other.layer) and other._goes_together() and self._takes_turns()):
+        if not (self.is_for(other.layer) and other._senders_agree() and self._takes_turns()):
             return False
         self.waiting += other.waiting
         return True
@@ -116,10 +116,13 @@ class HeldSends:
 
     def _goes_together(self) -> bool:
         """Whether nobody wants to see each of the sends."""
+        by_layer = most_derived(self.layer, ["send_many", *SINGLE_SENDS])
+        return by_layer == "send_many" and self._senders_agree()
+
+    def _senders_agree(self) -> bool:
         senders = {type(sender): sender for sender, _ in self.waiting}
-        return most_derived(self.layer, ["send_many", *SINGLE_SENDS]) == "send_many" and all(
-            most_derived(sender, ["sending", "send"]) == "sending" for sender in senders.values()
-        )
+        methods = (most_derived(sender, ["sending", "send"]) for sender in senders.values())
+        return all(method == "sending" for method in methods)
 
     def _take_all(self) -> list[Held]:
         taken, self.waiting = self.waiting, []
@@ -162,6 +165,14 @@ class HeldSends:
             logger.error("A message to %s is lost.", sender, exc_info=error)
 
 
+class PerThread(threading.local):
+    """What a thread has of a store: the sends of consumers in consumers, and what it delays."""
+
+    def __init__(self) -> None:
+        self.stack: list[list[Held]] = []
+        self.delayed: HeldSends | None = None
+
+
 class PendingMessageStore:
     """Holds the sends of the consumers that run in each thread.
 
@@ -170,26 +181,20 @@ class PendingMessageStore:
     """
 
     def __init__(self) -> None:
-        self._local = threading.local()
-
-    @property
-    def _stack(self) -> list[list[Held]]:
-        if not hasattr(self._local, "stack"):
-            self._local.stack = []
-        return self._local.stack  # type: ignore[no-any-return]
+        self._local = PerThread()
 
     @property
     def active(self) -> bool:
         """Whether a consumer runs in this thread, so that sends are held."""
-        return bool(self._stack)
+        return bool(self._local.stack)
 
     def prepare(self, **kwargs: Any) -> None:
         """Hold this thread's sends from now on."""
-        self._stack.append([])
+        self._local.stack.append([])
 
     def append(self, sender: Sender, content: Mapping[str, Any]) -> None:
         """Hold ``content``, as in a ``Sending``, until the consumer ends."""
-        self._stack[-1].append(Held(sender, content))
+        self._local.stack[-1].append(Held(sender, content))
 
     def send_and_flush(self, **kwargs: Any) -> None:
         """Send what was held since the last ``prepare``; errors are logged.
@@ -200,7 +205,7 @@ class PendingMessageStore:
         if not self.active:
             return
         deadline = time.monotonic() + RETRY_TIME
-        for batch in _by_layer(self._stack.pop()):
+        for batch in _by_layer(self._local.stack.pop()):
             batch.flush(deadline)
 
     @contextmanager
@@ -210,7 +215,7 @@ class PendingMessageStore:
         What is left there goes out at the end, and before anything else that is done at once
         with a channel or a group of that layer in this thread.
         """
-        before = getattr(self._local, "delayed", None)
+        before = self._local.delayed
         self._local.delayed = delayed = HeldSends(layer)
         try:
             yield delayed
@@ -220,14 +225,14 @@ class PendingMessageStore:
 
     def delay(self, delayed: HeldSends) -> None:
         """Move what is held since the last ``prepare`` to ``delayed``, as far as that takes it."""
-        if self.active:
-            batches = _by_layer(self._stack[-1])
+        if stack := self._local.stack:
+            batches = _by_layer(stack[-1])
             rest = [batch.waiting for batch in batches if not delayed.take_over(batch)]
-            self._stack[-1] = [held for waiting in rest for held in waiting]
+            stack[-1] = [held for waiting in rest for held in waiting]
 
     def send_delayed(self, layer: Any) -> None:
         """Send what this thread has delayed for ``layer``, before what must come after it."""
-        delayed: HeldSends | None = getattr(self._local, "delayed", None)
+        delayed = self._local.delayed
         if delayed is not None and delayed.is_for(layer):
             delayed.flush()
 

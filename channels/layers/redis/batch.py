@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import GONE, Run
+from .commands import GONE, SENT, Run
 from .shards import Shards
 from .steps import Request
 
@@ -55,8 +55,9 @@ class Batch:
             self._waiting.setdefault(shard, []).append(run)
         return run
 
-    def is_last_round(self) -> bool:
-        return all(_fits(waiting) for waiting in self._waiting.values())
+    def has_more(self) -> bool:
+        """Whether there may be another round."""
+        return bool(self._waiting)
 
     def next_round(self) -> list[Request]:
         """What to say next: nothing at the end."""
@@ -84,6 +85,8 @@ class Batch:
             for run in part:
                 self._note_failure(run, answer)
             return
+        if isinstance(answer, int):  # that of a single message
+            answer = [] if answer == SENT else [1, 0, answer]
         troubles = iter(answer)
         states = {
             number: (taken, state) for number, taken, state in zip(*[troubles] * 3, strict=True)

@@ -65,15 +65,18 @@ class Template:
     What comes before is written once: that takes longer than all else that a client does.
     """
 
-    __slots__ = ("_start", "arguments", "script")
+    __slots__ = ("_start", "arguments", "blocking", "script")
 
     def __init__(self, command: Command) -> None:
         self.arguments = command.arguments[:-1]
+        self.blocking = command.blocking
         self.script = command.script
         self._start: bytes | None = None
 
     def filled(self, last: bytes) -> Command:
-        return Command(*self.arguments, last, script=self.script, template=self)
+        return Command(
+            *self.arguments, last, blocking=self.blocking, script=self.script, template=self
+        )
 
     def pack(self, connection: Any, last: bytes) -> bytes:
         start = self._start

@@ -7,7 +7,7 @@ a time or several in a pipeline.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ FLUSH_MARK_SECONDS = 60
 #: Seconds after which a bell that nobody heard is gone.
 BELL_SECONDS = 10
 
-#: Owners for whom it is kept how they are sent something.
+#: Commands of which it is kept how they are written.
 TEMPLATES_KEPT = 1000
 
 #: Keys that one step of a flush looks at, or that one script is given at the most.
@@ -121,8 +121,8 @@ class Commands:
     stats_prefix: str
     expiry: float
     group_expiry: float
-    #: By owner and limit.
-    _sends: dict[tuple[str, int], Template] = field(
+    #: Of sends by owner and limit, of waits by who is waited for.
+    _templates: dict[Hashable, Template] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -140,24 +140,31 @@ class Commands:
 
         That is ``SENT``, or the depth of a full queue.
         """
-        template = self._sends.get((owner, limit))
-        if template is None:
-            if len(self._sends) >= TEMPLATES_KEPT:
-                self._sends.clear()
-            template = self._sends[owner, limit] = self._send_to(owner, limit)
-        return template.filled(entry)
+        template = self._templates.get((owner, limit))
+        return (template or self._keep((owner, limit), self._send(owner, limit))).filled(entry)
 
-    def _send_to(self, owner: str, limit: int) -> Template:
+    def _send(self, owner: str, limit: int) -> Command:
         keys = (
             f"{self.stats_prefix}global",
             self._queue(owner),
             self._joined(owner),
             self._counter(owner),
         )
-        return Template(self._call(SEND, keys, *self._lifetimes, limit, b""))
+        return self._call(SEND, keys, *self._lifetimes, limit, b"")
+
+    def _keep(self, key: Hashable, command: Command) -> Template:
+        if len(self._templates) >= TEMPLATES_KEPT:
+            self._templates.clear()
+        template = self._templates[key] = Template(command)
+        return template
 
     def push(self, runs: Sequence[Run]) -> Command:
-        """The answer is described in ``push.lua``; the last argument is the last message."""
+        """The answer is described in ``push.lua``, or for a single message in ``send.lua``.
+
+        The last argument is the body of the last message to a group, if there is any.
+        """
+        if len(runs) == 1 and len(runs[0].bodies) == 1 and not runs[0].group:
+            return self.send(runs[0].owner, runs[0].limit, runs[0].bodies[0])
         owners: dict[str, int] = {}
         bodies: dict[bytes, int] = {}
         keys = [f"{self.stats_prefix}global", self._alive()]
@@ -187,10 +194,18 @@ class Commands:
         keys = [key for owner in owners for key in (self._queue(owner), self._joined(owner))]
         return self._call(RECEIVE, keys, *(int(is_process(owner)) for owner in owners))
 
-    def block(self, owners: Iterable[str], seconds: float, bell: str | None = None) -> Command:
+    def block(self, owners: Sequence[str], seconds: float, bell: str | None = None) -> Command:
+        """Wait for what anybody of ``owners`` gets; with ``bell`` until that rings."""
         # Zero would mean to wait for ever.
-        keys = [self._queue(owner) for owner in owners] + ([self._bell(bell)] if bell else [])
-        return Command("BLPOP", *keys, f"{max(seconds, 0.01):.2f}", blocking=True)
+        patience = b"%.2f" % max(seconds, 0.01)
+        if bell:
+            return self._wait(owners, self._bell(bell), patience)
+        waiting = tuple(owners)
+        template = self._templates.get(waiting)
+        return (template or self._keep(waiting, self._wait(owners, b""))).filled(patience)
+
+    def _wait(self, owners: Sequence[str], *others: str | bytes) -> Command:
+        return Command("BLPOP", *map(self._queue, owners), *others, blocking=True)
 
     def ring(self, bell: str) -> list[Command]:
         """End a ``block`` that listens to ``bell``."""

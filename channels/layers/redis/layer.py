@@ -259,10 +259,11 @@ class RedisChannelLayer(BaseChannelLayer):
     ) -> Steps[tuple[list[Outcome], Received | None]]:
         """Send, and receive in the same write if possible; ``None`` if no server can be heard."""
         batch = yield from self._sender.gather([self._encode(sending) for sending in sendings])
-        while not batch.is_last_round():
-            if requests := batch.next_round():
-                batch.note((yield requests))
-        received, answers = yield from self._receiver.say_and_receive(batch.next_round(), names)
+        requests = batch.next_round()
+        while batch.has_more():
+            batch.note((yield requests))
+            requests = batch.next_round()
+        received, answers = yield from self._receiver.say_and_receive(requests, names)
         batch.note(answers)
         return (yield from self._sender.finish(batch)), received
 
