@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 #: Seconds after which a test that waits for something has failed.
-LIMIT = 5.0
+LIMIT = 20.0
 
 
 class Connection:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,3 +67,27 @@ async def make_site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
 def site(make_site: Any) -> Site:
     site: Site = make_site()
     return site
+
+
+@pytest_asyncio.fixture
+async def own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time of the test's loop and layer alone, which passes only while nothing else is left to do:
+    however slow the machine is, no timer is late, and none is waited for. Not for tests in
+    which something is done in other threads."""
+    loop: Any = asyncio.get_running_loop()
+    now, select = loop.time(), loop._selector.select
+
+    def pass_time(timeout: float | None) -> Any:
+        nonlocal now
+        if timeout is None:
+            return select(None)
+        events = select(0)
+        if not events:
+            now += timeout
+        return events
+
+    monkeypatch.setattr(loop, "time", lambda: now)
+    for module in ("memory", "waiting"):
+        clock = SimpleNamespace(monotonic=lambda: now)
+        monkeypatch.setattr(f"channels.layers.{module}.time", clock)
+    monkeypatch.setattr(loop._selector, "select", pass_time)

@@ -176,6 +176,7 @@ async def test_a_server_may_repeat_the_query_in_its_raw_path(site: Any) -> None:
 
 
 class TestEnd:
+    @pytest.mark.usefixtures("own_time")
     async def test_after_the_end_the_server_is_asked_for_nothing(self, site: Any) -> None:
         client = site.http()
         site.worker.reply(await site.worker.take("http.request"), status=200, content=b"")
@@ -297,6 +298,7 @@ class TestRefusals:
         disconnect = await site.worker.take("http.disconnect")
         assert disconnect["reply_channel"] == message["reply_channel"]
 
+    @pytest.mark.usefixtures("own_time")
     async def test_http_timeout_ends_when_the_response_starts(self, make_site: Any) -> None:
         site = make_site(http_timeout=0.1)
         client = site.http()
@@ -309,6 +311,7 @@ class TestRefusals:
         site.worker.reply(message, content=b"b")
         assert (await client.take())["body"] == b"b"
 
+    @pytest.mark.usefixtures("own_time")
     async def test_http_timeout_of_zero_is_none(self, make_site: Any) -> None:
         site = make_site(http_timeout=0)
         client = site.http()
@@ -512,6 +515,7 @@ class TestFlowControl:
 
 
 class TestUpload:
+    @pytest.mark.usefixtures("own_time")
     async def test_the_rest_of_a_body_comes_on_its_own_channel(self, site: Any) -> None:
         client = site.http(None)
         client.give("http.request", body=b"one", more_body=True)
@@ -548,6 +552,7 @@ class TestUpload:
         assert await site.worker.take(message["body_channel"]) == {"closed": True}
         await site.worker.take("http.disconnect")
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_full_body_channel_makes_the_server_wait(self, make_site: Any) -> None:
         site = make_site(InMemoryChannelLayer(channel_capacity={"http.request.body?*": 1}))
         client = site.http(None)
@@ -595,6 +600,7 @@ class TestUpload:
         await asyncio.wait_for(runtime._settle(), 5)
         assert len(site.worker.waiting(message["body_channel"])) == 1
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_body_that_does_not_progress_is_bounded_by_http_timeout(
         self, make_site: Any
     ) -> None:
@@ -610,6 +616,7 @@ class TestUpload:
         assert (await client.response())[0] == 503
         assert await site.worker.take(message["body_channel"]) == {"closed": True}
 
+    @pytest.mark.usefixtures("own_time")
     async def test_http_timeout_counts_from_the_arrival_of_the_request(
         self, make_site: Any
     ) -> None:

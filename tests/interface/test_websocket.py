@@ -101,6 +101,7 @@ class TestHandshake:
         site.worker.reply(connect, accept=True)
         assert (await socket.take())["type"] == "websocket.accept"
 
+    @pytest.mark.usefixtures("own_time")
     async def test_early_frames_are_kept_until_the_handshake_is_accepted(self, site: Any) -> None:
         socket = site.socket()
         connect = await site.worker.take("websocket.connect")
@@ -112,6 +113,7 @@ class TestHandshake:
         frames = [await site.worker.take("websocket.receive") for _ in "abc"]
         assert [(f["text"], f["order"]) for f in frames] == [("a", 1), ("b", 2), ("c", 3)]
 
+    @pytest.mark.usefixtures("own_time")
     async def test_early_frames_are_bounded(self, site: Any) -> None:
         socket = site.socket()
         connect = await site.worker.take("websocket.connect")
@@ -159,6 +161,7 @@ class TestHandshake:
         disconnect = await site.worker.take("websocket.disconnect")
         assert (disconnect["code"], disconnect["order"]) == (1006, 1)
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_handshake_timeout_of_zero_is_none(self, make_site: Any) -> None:
         site = make_site(websocket_handshake_timeout=0)
         socket = site.socket()
@@ -167,6 +170,7 @@ class TestHandshake:
         site.worker.reply(connect, accept=True)
         assert (await socket.take())["type"] == "websocket.accept"
 
+    @pytest.mark.usefixtures("own_time")
     async def test_the_handshake_timeout_ends_with_the_handshake(self, make_site: Any) -> None:
         site = make_site(websocket_handshake_timeout=0.05)
         socket, _ = await site.open_socket()
@@ -390,6 +394,7 @@ class TestEnd:
         assert socket.task.cancelled()
         assert site.worker.waiting("websocket.disconnect") == []
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_socket_that_is_too_old_is_closed(self, make_site: Any, caplog: Any) -> None:
         site = make_site(websocket_timeout=0.05)
         socket, _ = await site.open_socket()
@@ -397,6 +402,7 @@ class TestEnd:
         await site.worker.take("websocket.disconnect")
         assert "websocket_timeout" in caplog.text
 
+    @pytest.mark.usefixtures("own_time")
     async def test_websocket_timeout_is_the_group_expiry_by_default(self, make_site: Any) -> None:
         site = make_site(InMemoryChannelLayer(group_expiry=0.05))
         socket, _ = await site.open_socket()
@@ -456,6 +462,7 @@ class TestBackpressure:
         await no_more(site, socket, "websocket.disconnect")
         assert [f["order"] for f in site.worker.waiting("websocket.receive")] == [1, 2]
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_short_jam_is_waited_for(self, make_site: Any) -> None:
         site = make_site(InMemoryChannelLayer(channel_capacity={"websocket.receive": 1}))
         socket, _ = await site.open_socket()
@@ -514,6 +521,7 @@ class TestBackpressure:
         assert disconnect["reply_channel"] == connect["reply_channel"]
         assert disconnect["code"] == 1013
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_full_disconnect_channel_is_retried(self, make_site: Any) -> None:
         site = make_site(InMemoryChannelLayer(channel_capacity={"websocket.disconnect": 1}))
         site.layer.send("websocket.disconnect", {"code": 0})
@@ -523,6 +531,7 @@ class TestBackpressure:
         assert [m["code"] for m in site.worker.waiting("websocket.disconnect")] == [0]
         assert (await site.worker.take("websocket.disconnect"))["code"] == 1001
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_disconnect_is_retried_though_its_task_was_cancelled(
         self, make_site: Any
     ) -> None:
@@ -562,6 +571,7 @@ class SlowLayer(InMemoryChannelLayer):
 
 
 class TestCancellationDuringASend:
+    @pytest.mark.usefixtures("own_time")
     async def test_a_connect_under_way_is_followed_by_its_disconnect(self, make_site: Any) -> None:
         site = make_site(SlowLayer())
         site.layer.gate.clear()
@@ -575,6 +585,7 @@ class TestCancellationDuringASend:
         assert disconnect["reply_channel"] == connect["reply_channel"]
         assert disconnect["order"] == 1
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_frame_under_way_comes_before_the_disconnect(self, make_site: Any) -> None:
         site = make_site(SlowLayer())
         socket, _ = await site.open_socket()
@@ -587,6 +598,7 @@ class TestCancellationDuringASend:
         assert (await site.worker.take("websocket.disconnect"))["order"] == 2
         assert [f["order"] for f in site.worker.waiting("websocket.receive")] == [1]
 
+    @pytest.mark.usefixtures("own_time")
     async def test_a_request_under_way_is_followed_by_its_disconnect(self, make_site: Any) -> None:
         site = make_site(SlowLayer())
         site.layer.gate.clear()
