@@ -159,7 +159,9 @@ class HeldSends:
         return errors
 
     def _log_loss(self, sender: Sender, error: Exception) -> None:
-        if isinstance(error, (self.layer.ChannelFull, ChannelLayerUnavailable)):
+        if getattr(error, "may_have_arrived", False):
+            logger.error("A message to %s may be lost: %s", sender, error)
+        elif isinstance(error, (self.layer.ChannelFull, ChannelLayerUnavailable)):
             logger.error("A message to %s is lost: %s", sender, error)
         else:
             logger.error("A message to %s is lost.", sender, exc_info=error)

@@ -22,7 +22,7 @@ from channels.layers.redis.hosts import parse_hosts
 from channels.layers.redis.server import Server
 from channels.test.layer_cases.base import InThread, drain, receive_soon
 
-from ..redis_server import RedisServer, find_bundled_redis_server
+from ..redis_server import RedisServer, find_bundled_redis_server, wait_until
 from ..tcp_proxy import TcpProxy
 
 Config = dict[str, Any]
@@ -440,6 +440,20 @@ def test_connections_are_closed(
             time.sleep(0.01)
         layer.send("a", {})
         layer.close()
+
+
+def test_closing_lets_other_threads_finish_what_they_have_begun(
+    new_layer: Callable[..., RedisChannelLayer],
+) -> None:
+    with RedisServer() as server, server.client() as client:
+        layer, other = new_layer(hosts=[server.url]), new_layer(hosts=[server.url])
+        receive = InThread(layer.receive, ["a"], True)
+        wait_until(lambda: client.info()["blocked_clients"] == 1, "it waits")
+        layer.close()
+        other.send("a", {"n": 1})
+        assert receive.outcome() == ("a", {"n": 1})
+        other.close()
+        wait_until(lambda: len(client.client_list()) == 1, "its connection is closed")
 
 
 def test_closing_from_a_thread_closes_the_connections_of_a_loop_that_runs() -> None:

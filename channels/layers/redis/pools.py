@@ -60,6 +60,8 @@ class Pool:
                 self._idle.append((connection, time.monotonic()))
                 if self._waiting:
                     self._changed.notify()
+                return
+        connection.disconnect()  # of a pool that was closed meanwhile
 
     def drop(self, connection: Any) -> None:
         """Close a connection that is of no use any more."""
@@ -69,13 +71,12 @@ class Pool:
         connection.disconnect()
 
     def close(self) -> None:
-        """Close all connections; later ones are made anew."""
+        """Close all connections, those in use when they are given back; later ones are new."""
         with self._lock:
-            connections = [connection for connection, _ in self._idle] + list(self._used)
-            self._idle.clear()
+            idle, self._idle = self._idle, []
             self._used.clear()
             self._changed.notify_all()
-        for connection in connections:
+        for connection, _ in idle:
             connection.disconnect()
 
     def _wait(self) -> None:

@@ -23,6 +23,7 @@ REFUSALS = (ResponseError, BusyLoadingError)
 #: What words of Redis and of redis-py mean, in lower case, for who has to do something about it.
 MEANINGS = {
     "authentication required": "it wants a password:",
+    "wrongtype": "a key of another program is in the way, give each a prefix of its own:",
     "'maxmemory'": "it is full: raise its maxmemory, or let more workers read what waits:",
     "protocol error": "is it a Redis server?",
     "codec can't decode": "is it a Redis server?",
