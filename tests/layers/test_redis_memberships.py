@@ -339,6 +339,24 @@ def test_old_changes_are_forgotten() -> None:
     assert len(memberships._recent) == 0
 
 
+def test_an_announcement_drops_what_a_journal_has_kept_for_long_but_not_its_end(
+    new_layer: Layers, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.layers.redis.commands.JOURNAL_SECONDS", 0.5)
+    worker, layer = new_layer(), new_layer()
+    for n in range(250):
+        worker.group_add(f"g{n}", "ws.P!a")
+    journal = f"{layer.prefix}journal:ws.P!"
+    [(last, _)] = client.xrevrange(journal, count=1)
+
+    def is_dropped() -> bool:
+        announce(layer)
+        return client.xlen(journal) < 100
+
+    wait_until(is_dropped, "old records are dropped")
+    assert [place for place, _ in client.xrevrange(journal, count=1)] == [last]
+
+
 def test_members_that_lapse_are_forgotten_though_nobody_sends_to_them(
     new_layer: Layers,
 ) -> None:

@@ -58,7 +58,7 @@ MEMBERS = Script("members", "queues", "memberships")
 PROLONG = Script("prolong", "memberships")
 RESTORE = Script("restore")
 SNAPSHOT = Script("snapshot", "memberships")
-ANNOUNCE = Script("announce")
+ANNOUNCE = Script("announce", "memberships")
 BURY = Script("bury")
 MARK_FLUSH = Script("mark_flush")
 WAITING = Script("waiting", "queues")
@@ -291,9 +291,9 @@ class Commands:
     def announce(self, process: str) -> Command:
         """The answer is described in ``announce.lua``."""
         remembered = max(milliseconds(self.group_expiry), milliseconds(ALIVE_SECONDS))
-        keys = [self._alive(), self._joined(process), self._flush_mark()]
-        alive = milliseconds(ALIVE_SECONDS)
-        return self._call(ANNOUNCE, keys, process, alive, remembered, BURIALS_AT_ONCE)
+        keys = [self._alive(), self._joined(process), self._journal(process), self._flush_mark()]
+        alive, journal = milliseconds(ALIVE_SECONDS), milliseconds(JOURNAL_SECONDS)
+        return self._call(ANNOUNCE, keys, process, alive, remembered, BURIALS_AT_ONCE, journal)
 
     def bury(self, process: str, groups: Iterable[str]) -> Iterator[Command]:
         """Remove what belongs to a dead process that is in ``groups``."""

@@ -30,6 +30,15 @@ local function place_in(journal)
     return last and last[1] or string.format('%.0f-18446744073709551615', now - 1)
 end
 
+-- Drop what a journal has kept for long enough, but for its end.
+local function trim(journal, retention)
+    local last = redis.call('XREVRANGE', journal, '+', '-', 'COUNT', 1)[1]
+    if last then
+        local kept_from = math.min(now - retention, tonumber(string.match(last[1], '^%d+')))
+        redis.call('XTRIM', journal, 'MINID', '~', string.format('%.0f', kept_from))
+    end
+end
+
 -- Write down how the members of a process changed. The journal's end lives on for longer than what
 -- is before it, to tell later whether Redis has lost something that the process had read.
 local function record(journal, retention, kind, group, socket, lapses)
