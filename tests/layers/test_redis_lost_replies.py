@@ -58,7 +58,7 @@ def cut_layer(layer: RedisChannelLayer, proxy: TcpProxy) -> Iterator[RedisChanne
 @pytest.fixture
 def hasty_layer(layer: RedisChannelLayer, proxy: TcpProxy) -> Iterator[RedisChannelLayer]:
     """The same with one connection of each kind, and little time for a reply."""
-    options = {"max_connections": 1, "socket_timeout": 0.2}
+    options = {"max_connections": 1, "socket_timeout": 0.5}
     hasty_layer = RedisChannelLayer([("127.0.0.1", proxy.port)], connection_kwargs=options)
     yield hasty_layer
     hasty_layer.close()

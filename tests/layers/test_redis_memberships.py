@@ -251,7 +251,7 @@ def test_who_was_no_member_gets_nothing_for_having_been_discarded(new_layer: Lay
 def test_a_refresh_by_another_process_prolongs_members_alone(
     new_layer: Layers, client: redis.Redis
 ) -> None:
-    worker, layer = new_layer(group_expiry=0.6), new_layer()
+    worker, layer = new_layer(group_expiry=1.5), new_layer()
     stranger = new_layer(group_expiry=1000)
     for group, socket in ("ga", "gb", "ha", "ib"):
         worker.group_add(group, f"ws.P!{socket}")
@@ -310,7 +310,7 @@ def test_groups_that_come_and_go_leave_nothing_behind(
         worker.group_discard(f"g{n}", f"ws.P!{n}")
         worker.group_discard("everyone", f"ws.P!{n}")
     announce(layer)
-    assert keys(client, layer) == ["alive:", "journal:ws.P!"]
+    assert set(keys(client, layer)) <= {"alive:", "journal:ws.P!"}
     wait_until(lambda: keys(client, layer) == ["alive:"], "the journal is gone")
     assert memberships_of(layer).size() == 0
 
@@ -360,7 +360,7 @@ def test_an_announcement_drops_what_a_journal_has_kept_for_long_but_not_its_end(
 def test_members_that_lapse_are_forgotten_though_nobody_sends_to_them(
     new_layer: Layers,
 ) -> None:
-    layer = new_layer(group_expiry=0.1)
+    layer = new_layer(group_expiry=1)
     for n in range(20):
         layer.group_add("g", f"ws.P!{n}")
     announce(layer)

@@ -293,21 +293,24 @@ def test_a_stream_goes_on_when_one_shard_is_restarted(
 def test_several_workers_get_each_message_once(
     new_layer: NewLayer, redis_shards: list[RedisServer]
 ) -> None:
-    def work() -> list[int]:
-        layer, found = new_layer(redis_shards), []
+    found: list[int] = []
+
+    def work() -> None:
+        layer = new_layer(redis_shards)
         while (n := receive_soon(layer, ["normal"])[1]["n"]) >= 0:
             found.append(n)
-        return found
 
     sender = new_layer(redis_shards)
     workers = [InThread(work) for _ in range(3)]
     for n in range(300):
         sender.send("normal", {"n": n})
-    wait_until(lambda: depths(sender, redis_shards, "normal") == [0, 0, 0], "all is received")
+    # Empty queues say less: what a worker took together with another message goes back.
+    wait_until(lambda: len(found) >= 300, "all is received")
     for _ in workers:
         sender.send("normal", {"n": -1})
-    found = [worker.outcome() for worker in workers]
-    assert sorted(n for some in found for n in some) == [*range(300)]
+    for worker in workers:
+        worker.outcome()
+    assert sorted(found) == [*range(300)]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
