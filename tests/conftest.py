@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from channels.layers.redis import RedisChannelLayer
@@ -35,6 +36,12 @@ LONGEST = (
     "layers/test_redis_groups_loss.py",
     "binding/test_fuzz.py",
 )
+
+
+# Whether a change may land is no matter of luck: the same examples in every run but for new code,
+# and no deadline, as the machine may be busy.
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

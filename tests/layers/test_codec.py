@@ -23,7 +23,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(), VALUES))
 def test_every_permitted_message_arrives_as_it_was(message: dict[str, object]) -> None:
     assert codec.decode(codec.encode(message)) == message

@@ -17,12 +17,8 @@ from channels.test.layer_cases.base import drain
 
 from ..redis_server import RedisServer, wait_until
 
-#: Without a deadline, as the machine may be busy; the same examples in every run but for new code.
 bounded = settings(
     max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )

@@ -38,7 +38,6 @@ NAMES = st.builds(
 )
 DOING_IO = hypothesis_settings(
     max_examples=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
