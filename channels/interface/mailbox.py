@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import cached_property
 
 from ..types import Content
 from .reply_format import SocketReply, socket_reply
@@ -21,14 +20,17 @@ class Reply:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.size = size_of(content)
+        self._for_socket: SocketReply | None = None
 
     def __repr__(self) -> str:
         return f"<Reply {', '.join(self.content)} bytes={self.size}>"
 
-    @cached_property
+    @property
     def for_socket(self) -> SocketReply:
         """What it asks of a socket; raises ``MalformedReply``."""
-        return socket_reply(self.content)
+        if self._for_socket is None:
+            self._for_socket = socket_reply(self.content)
+        return self._for_socket
 
 
 class Mailbox:

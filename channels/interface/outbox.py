@@ -43,7 +43,7 @@ class Parcel:
         self.sending = sending
         self.size = size_of(sending.message)
         self._outcome: Outcome | None = None
-        self._known = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
         state = self._outcome.value if self._outcome else "on its way"
@@ -53,12 +53,16 @@ class Parcel:
         """Say what became of it; the first word on that is the last."""
         if self._outcome is None:
             self._outcome = outcome
-            self._known.set()
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def outcome(self) -> Outcome:
         """Wait until it is known what became of it; when cancelled, the message goes on."""
         while self._outcome is None:
-            await self._known.wait()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         return self._outcome
 
 

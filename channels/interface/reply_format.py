@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..types import Content
 
@@ -47,8 +47,7 @@ class ResponsePart:
     more: bool
 
 
-@dataclass(frozen=True)
-class SocketReply:
+class SocketReply(NamedTuple):
     """What a reply asks of a socket; ``notes`` say what in it was ignored."""
 
     accept: bool | None
