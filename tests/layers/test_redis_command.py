@@ -20,9 +20,7 @@ def connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("last", [b"", b"x", b"\r\n$0\r\n\r\n", b"y" * 10_000])
-def test_a_template_is_written_like_what_it_makes(
-    connection: Any, last: bytes
-) -> None:
+def test_a_template_is_written_like_what_it_makes(connection: Any, last: bytes) -> None:
     template = Template(Command("RPUSH", "key", 1, 2.5, b"", b"an example"))
     expected = b"".join(connection.pack_command("RPUSH", "key", 1, 2.5, b"", last))
     for _ in range(2):
