@@ -10,6 +10,8 @@ from channels.interface.layer_io import LayerIO
 from channels.interface.outbox import Outcome
 from channels.layers import InMemoryChannelLayer
 
+from .asgi_client import LIMIT
+
 
 class GatedLayer(InMemoryChannelLayer):
     """Sends of ``first`` take until ``gate`` opens."""
@@ -46,7 +48,8 @@ async def test_a_message_counts_once_however_many_wait_for_it() -> None:
     waiting = [asyncio.create_task(feed.settle()) for _ in range(3)]
     await asyncio.sleep(0)
     layer.gate.set()
-    await asyncio.gather(put, *waiting)
+    async with asyncio.timeout(LIMIT):
+        await asyncio.gather(put, *waiting)
     assert feed.delivered == 1
 
 

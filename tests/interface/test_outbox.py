@@ -214,7 +214,8 @@ async def test_a_message_goes_on_when_nobody_waits_for_it_any_more() -> None:
     for task in (first, second):
         task.cancel()
     layer.gate.set()
-    await io.settle()
+    async with asyncio.timeout(LIMIT):
+        await io.settle()
     assert layer.batches == [["first"], [0]]
     assert layer.channel_statistics("a")["messages_pending"] == 2
 
