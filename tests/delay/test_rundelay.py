@@ -1,5 +1,6 @@
 """The rundelay command in real processes, over a database file and a real Redis."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,18 @@ from ..redis_server import RedisServer
 from .processes import PATIENCE, ROOT, Site, wait_for_line
 
 
-@pytest.fixture
-def site(tmp_path, redis_layer, redis_config):
-    site = Site(tmp_path, redis_layer, redis_config)
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
+    """A database with the tables alone."""
+    site = Site(tmp_path_factory.mktemp("migrated"), None, {})
     site.migrate()
+    return site.database
+
+
+@pytest.fixture
+def site(migrated, tmp_path, redis_layer, redis_config):
+    site = Site(tmp_path, redis_layer, redis_config)
+    shutil.copy(migrated, site.database)
     yield site
     site.kill_servers()
 
@@ -83,12 +92,12 @@ def test_a_database_that_comes_late_is_waited_for(tmp_path, redis_layer, redis_c
         site.kill_servers()
 
 
-def test_a_restart_of_redis_loses_nothing_that_waits_in_the_database(tmp_path):
+def test_a_restart_of_redis_loses_nothing_that_waits_in_the_database(migrated, tmp_path):
     with RedisServer() as redis:
         config = {"hosts": [redis.url]}
         layer = RedisChannelLayer(**config)
         site = Site(tmp_path, layer, config)
-        site.migrate()
+        shutil.copy(migrated, site.database)
         try:
             server = site.start_server()
             site.ask({"n": 0})
