@@ -26,8 +26,8 @@ from ..log import setup_logger
 #: that may be busy with other tests.
 START_TIMEOUT = 60.0
 
-#: Seconds that a child may take to end; afterwards it is killed.
-STOP_TIMEOUT = 10.0
+#: Seconds that a child may take to end, on such a machine; afterwards it is killed.
+STOP_TIMEOUT = 30.0
 
 READY, FAILED = "ready", "failed"
 

@@ -118,7 +118,13 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    with Running(websocket_handshake_timeout=0.3, http_timeout=0.5, max_frame_size=1000) as found:
+    with Running(max_frame_size=1000) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Running]:
+    with Running(websocket_handshake_timeout=0.3, http_timeout=0.5) as found:
         yield found
 
 
@@ -142,8 +148,8 @@ class TestHttp:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(running.url("http", "/abort"))
 
-    def test_silence_is_503(self, running: Running) -> None:
-        response = httpx.get(running.url("http", "/silence"))
+    def test_silence_is_503(self, impatient: Running) -> None:
+        response = httpx.get(impatient.url("http", "/silence"))
         assert response.status_code == 503
         assert response.headers["retry-after"]
 
@@ -186,11 +192,11 @@ class TestWebSocket:
         assert refused.value.response.status_code == 403
         assert running.echo.disconnect_of("/denied")["code"] == 1006
 
-    def test_silence_is_503(self, running: Running) -> None:
+    def test_silence_is_503(self, impatient: Running) -> None:
         with pytest.raises(InvalidStatus) as refused:
-            connect(running.url("ws", "/silence"))
+            connect(impatient.url("ws", "/silence"))
         assert refused.value.response.status_code == 503
-        assert running.echo.disconnect_of("/silence")["code"] == 1006
+        assert impatient.echo.disconnect_of("/silence")["code"] == 1006
 
     @pytest.mark.parametrize("size", [1001, 100_000])
     def test_a_frame_over_the_limit_is_1009(self, running: Running, size: int) -> None:
