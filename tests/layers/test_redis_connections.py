@@ -28,8 +28,8 @@ from ..redis_server import RedisServer, find_bundled_redis_server, wait_until
 #: on keys that begin with its prefixes.
 COMMANDS = (
     "+blpop +eval +evalsha +exists +expire +hincrby +hmget +lindex +llen +lpop +lpush +pexpire "
-    "+pttl +rpop +rpush +scan +set +time +unlink +xadd +xrange +xrevrange +zadd +zcard +zcount "
-    "+zrange +zrangebyscore +zrem +zremrangebyscore +zscore"
+    "+pttl +rpop +rpush +scan +set +time +unlink +xadd +xrange +xrevrange +xtrim +zadd +zcard "
+    "+zcount +zrange +zrangebyscore +zrem +zremrangebyscore +zscore"
 )
 KEYS = "~asgi:* ~asgi-meta:*"
 USER = f"user app on >pass-word {KEYS} -@all {COMMANDS}"

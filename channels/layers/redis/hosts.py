@@ -76,7 +76,8 @@ class Host:
     def make_loop_pool(self) -> LoopPool:
         """A pool of asyncio connections, for the running event loop."""
         model = self._model(redis.asyncio)
-        return LoopPool(_connector(model), model.max_connections)
+        answer_seconds = model.connection_kwargs["socket_timeout"]
+        return LoopPool(_connector(model), model.max_connections, answer_seconds)
 
     # The types of redis-py's pools differ from release to release.
 

@@ -115,9 +115,16 @@ class Pool:
 
 
 class LoopPool:
-    """The same for the asyncio connections of one event loop."""
+    """The same for the asyncio connections of one event loop.
 
-    def __init__(self, connect: Callable[[], Any], size: int) -> None:
+    Who uses a connection waits for each answer ``answer_seconds`` at the most (``None``: for
+    ever). redis-py would see to that too, but with a task for each write.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Any], size: int, answer_seconds: float | None
+    ) -> None:
+        self.answer_seconds = answer_seconds
         self._connect = connect
         self._size = size
         self._free = asyncio.Semaphore(size)
@@ -186,10 +193,12 @@ class LoopPool:
 
     async def _open(self, connection: Any) -> None:
         await connection.disconnect()
+        connection.socket_timeout = self.answer_seconds
         await connection.connect()
         await connection.send_command("PING")
         with contextlib.suppress(NoPermissionError):
             await connection.read_response()
+        connection.socket_timeout = None
 
 
 def _all_used(size: int) -> str:

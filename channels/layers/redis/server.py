@@ -184,9 +184,13 @@ class LoopServer:
             return self._fail(error, unreachable, len(commands))
         try:
             said = pack(connection, self._known.introduced(commands))
-            await connection.send_packed_command(said)
-            while len(answers) < len(commands):
-                answers.append(await self._read(connection))
+            async with asyncio.timeout(pool.answer_seconds) as patience:
+                await connection.send_packed_command(said)
+                while len(answers) < len(commands):
+                    answers.append(await self._read(connection))
+                    if pool.answer_seconds is not None:
+                        now = asyncio.get_running_loop().time()
+                        patience.reschedule(now + pool.answer_seconds)
         except FAILURES as error:
             await pool.drop(connection)
             return answers + self._fail(error, unanswered, len(commands) - len(answers))
@@ -279,7 +283,7 @@ def _unavailable(
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).rstrip(".") or type(error).__name__
+    text = str(error).rstrip(".") or type(error).__name__.replace("Error", "")
     for words, meaning in MEANINGS.items():
         if words in text.lower():
             return f"{meaning} {text}"
