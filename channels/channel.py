@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .asgi import DEFAULT_CHANNEL_LAYER, channel_layers
 from .layers.base import BaseChannelLayer
@@ -58,6 +58,9 @@ class Channel(Destination):
     wins. Raises ``KeyError`` for an alias that is not configured.
     """
 
+    #: ``sending`` takes ``Packed`` in place of a dict; those of subclasses need not.
+    takes_packed: ClassVar[bool] = True
+
     def send(self, content: Content, immediately: bool = False) -> None:
         """Send ``content``, a dict.
 
@@ -83,6 +86,9 @@ class Group(Destination):
     Arguments: the group's name, the alias of the layer it is on, or the layer itself, which
     wins. Raises ``KeyError`` for an alias that is not configured.
     """
+
+    #: As with channels.
+    takes_packed: ClassVar[bool] = True
 
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, at once; again is harmless and renews the membership."""

@@ -28,6 +28,10 @@ RETRY_PAUSE = 0.05
 SINGLE_SENDS = ("send", "send_group")
 SENDS_AND_RECEIVES = ("send_many", *SINGLE_SENDS, "receive", "receive_many")
 
+#: What must not be more derived than a layer's ``takes_packed`` for it to be given ``Packed``: a
+#: subclass that changes one of these may look for dicts.
+SEES_MESSAGES = ("turn", "send_many", *SINGLE_SENDS, "encode")
+
 
 class Sender(Protocol):
     """A ``Channel`` or a ``Group``."""
@@ -84,7 +88,7 @@ class HeldSends:
             return receive_waiting(self.layer, channels)
         sent = self._take_all()
         try:
-            outcomes, received = self.layer.turn(_sendings(sent), channels)
+            outcomes, received = self.layer.turn(self._sendings(sent), channels)
         except Exception:
             for sender, _ in sent:
                 logger.error("A message to %s may be lost: the worker's turn failed.", sender)
@@ -120,9 +124,25 @@ class HeldSends:
         return by_layer == "send_many" and self._senders_agree()
 
     def _senders_agree(self) -> bool:
-        senders = {type(sender): sender for sender, _ in self.waiting}
+        # Those of a kind agree, but for one with a method of its own.
+        senders = {
+            id(sender) if "send" in getattr(sender, "__dict__", ()) else type(sender): sender
+            for sender, _ in self.waiting
+        }
         methods = (most_derived(sender, ["sending", "send"]) for sender in senders.values())
         return all(method == "sending" for method in methods)
+
+    def _sendings(self, held: list[Held]) -> list[Sending]:
+        names = ["takes_packed", *SEES_MESSAGES]
+        takes_packed = most_derived(self.layer, names) == "takes_packed"
+        return [
+            sender.sending(
+                content
+                if takes_packed and "takes_packed" in type(sender).__dict__
+                else dict(content)
+            )
+            for sender, content in held
+        ]
 
     def _take_all(self) -> list[Held]:
         taken, self.waiting = self.waiting, []
@@ -138,7 +158,7 @@ class HeldSends:
         """Returns the errors of what met full channels."""
         sent = self._take_all()
         try:
-            outcomes = self.layer.send_many(_sendings(sent))
+            outcomes = self.layer.send_many(self._sendings(sent))
         except Exception as error:
             for sender, _ in sent:
                 self._log_loss(sender, error)
@@ -275,10 +295,6 @@ def _by_layer(held: Iterable[Held]) -> list[HeldSends]:
 
 def _unwrapped(layer: Any) -> Any:
     return getattr(layer, "channel_layer", layer)
-
-
-def _sendings(held: list[Held]) -> list[Sending]:
-    return [sender.sending(content) for sender, content in held]
 
 
 pending_message_store = PendingMessageStore()

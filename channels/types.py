@@ -18,8 +18,8 @@ Received = tuple[str, Content] | tuple[None, None]
 class Sending(NamedTuple):
     """One of several sends: ``name`` is a channel's, or with ``to_group`` a group's.
 
-    ``message`` is a dict, or what ``channels.layers.codec.Packed`` makes of one: a mapping that
-    has been encoded before.
+    ``message`` is a dict; for layers with ``takes_packed`` it may also be a
+    ``channels.layers.codec.Packed``, a mapping that has been encoded before.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import functools
+import math
 import re
 import secrets
 import string
@@ -80,6 +81,9 @@ class BaseChannelLayer:
 
     #: True when other processes cannot see the messages of this layer.
     local_only: ClassVar[bool] = False
+    #: True where ``codec.Packed`` may stand for the dicts of ``Sending``, which are encoded then
+    #: already; a subclass that changes what is done with messages must say so again.
+    takes_packed: ClassVar[bool] = False
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
 
     ChannelFull = exceptions.ChannelFull
@@ -102,6 +106,7 @@ class BaseChannelLayer:
             _check_number(name, value)
         for name, value in (("expiry", expiry), ("group_expiry", group_expiry)):
             _check_lifetime(name, value)
+        _check_whole("capacity", capacity)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
@@ -316,6 +321,11 @@ def _check_number(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a number, not {value!r}.")
 
 
+def _check_whole(name: str, value: float) -> None:
+    if math.isfinite(value) and value != int(value):
+        raise ValueError(f"{name} must be a whole number, not {value!r}.")
+
+
 def _check_lifetime(name: str, seconds: float) -> None:
     if not 0 < seconds <= LONGEST_LIFETIME:
         raise ValueError(
@@ -348,6 +358,7 @@ def _offender(name: str, rule: re.Pattern[str]) -> str:
 def _compile_capacities(patterns: CapacityPatterns) -> list[tuple[re.Pattern[str], int]]:
     for pattern, limit in patterns.items():
         _check_number(f"channel_capacity[{pattern!r}]", limit)
+        _check_whole(f"channel_capacity[{pattern!r}]", limit)
     return [
         (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, limit)
         for pattern, limit in patterns.items()

@@ -45,6 +45,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     """
 
     local_only: ClassVar[bool] = True
+    takes_packed: ClassVar[bool] = True
 
     def __init__(
         self,

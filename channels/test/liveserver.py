@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,7 +16,6 @@ from django.utils.module_loading import import_string
 
 from ..asgi import ChannelLayerWrapper, channel_layers
 from ..staticfiles import default_http_consumer
-from ..types import Received
 from ..worker import Worker, WorkerGroup
 from .base import AroundTestMixin, replaced
 from .processes import ChildProcess
@@ -54,34 +52,6 @@ class ProtocolServerProcess(ChildProcess):
         server.run()
 
 
-class _Told(BaseException):
-    """The worker was told to end while it received."""
-
-
-class PromptWorker(Worker):
-    """A worker that is told to end when its test is over, and that nobody sends to any more: it
-    does not wait until its receive comes to an end."""
-
-    _is_receiving = False
-
-    def sigterm_handler(self, signo: int, stack_frame: FrameType | None) -> None:
-        super().sigterm_handler(signo, stack_frame)
-        if self._is_receiving:
-            raise _Told
-
-    def _receive(self, channels: list[str]) -> Received:
-        received: Received = (None, None)
-        try:
-            self._is_receiving = True
-            # The signal may have come just before.
-            if not self.termed:
-                received = super()._receive(channels)
-            self._is_receiving = False
-        except _Told:
-            pass
-        return received
-
-
 class WorkerProcess(ChildProcess):
     """Runs workers.
 
@@ -107,7 +77,7 @@ class WorkerProcess(ChildProcess):
     def make_worker(self, layer: ChannelLayerWrapper) -> Worker:
         """The worker to run."""
         if self.n_threads == 1:
-            return PromptWorker(layer)
+            return Worker(layer)
         return WorkerGroup(layer, n_threads=self.n_threads)
 
 

@@ -21,6 +21,7 @@ from channels.layers import InMemoryChannelLayer
 from channels.lifecycle import run_consumer
 from channels.message import Message, pending_message_store
 from channels.signals import consumer_finished
+from channels.types import Sending
 
 from .conftest import MakeLayer
 from .tools import ForeignLayer, TurningLayer, drain, problems, work
@@ -491,6 +492,50 @@ def test_a_sender_whose_class_changes_send_is_asked_to_send(make_layer: MakeLaye
     run(consumer)
     assert sender.immediate == 1
     assert [content["n"] for content in drain(layer, "x")] == [0, 1, 2]
+
+
+def test_a_channel_with_a_send_of_its_own_is_honoured_beside_others(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, seen = make_layer(), []
+    special, plain = Channel("x"), Channel("x")
+
+    def consumer(message: Message) -> None:
+        special.send({"n": 0})
+        plain.send({"n": 1})
+        send = special.send
+        special.send = lambda *args, **kw: (seen.append(args), send(*args, **kw))  # type: ignore[method-assign]
+
+    run(consumer)
+    assert seen == [({"n": 0},)]
+    assert drain(layer, "x") == [{"n": 0}, {"n": 1}]
+
+
+def test_layers_and_senders_of_others_see_dicts(make_layer: MakeLayer) -> None:
+    class Sealing(InMemoryChannelLayer):
+        def encode(self, message: Any) -> bytes:
+            return super().encode(message | {"sealed": True})
+
+    class Noting(InMemoryChannelLayer):
+        def send_many(self, sendings: Any) -> Any:
+            notes.extend(type(sending.message) for sending in sendings)
+            return super().send_many(sendings)
+
+    class Stamping(Channel):
+        def sending(self, content: Any) -> Sending:
+            content["stamp"] = 1
+            return super().sending(content)
+
+    def consumer(message: Message) -> None:
+        Channel("x").send({"n": 0})
+        Stamping("x").send({"n": 1})
+
+    notes: list[type] = []
+    for kind, extra in ((InMemoryChannelLayer, {}), (Sealing, {"sealed": True}), (Noting, {})):
+        layer = make_layer(kind=kind)
+        run(consumer)
+        assert drain(layer, "x") == [{"n": 0} | extra, {"n": 1, "stamp": 1} | extra]
+    assert notes == [dict, dict]
 
 
 def test_any_object_that_can_send_may_be_held(layer: Layer) -> None:

@@ -311,6 +311,13 @@ def test_a_figure_that_is_no_number_is_refused_at_once(config: dict[str, Any], n
         InMemoryChannelLayer(**config)
 
 
+@pytest.mark.parametrize("name", ["capacity", "channel_capacity"])
+def test_a_part_of_a_message_is_no_capacity(name: str) -> None:
+    config: Any = {name: 2.5 if name == "capacity" else {"http.*": 2.5}}
+    with pytest.raises(ValueError, match=rf"^{name}.* must be a whole number, not 2\.5"):
+        InMemoryChannelLayer(**config)
+
+
 def test_one_name_instead_of_a_list_of_names_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"write \['websocket.connect'\]"):
         InMemoryChannelLayer().receive("websocket.connect")

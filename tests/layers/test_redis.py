@@ -456,6 +456,23 @@ def test_closing_lets_other_threads_finish_what_they_have_begun(
         wait_until(lambda: len(client.client_list()) == 1, "its connection is closed")
 
 
+async def test_closing_lets_other_tasks_finish_what_they_have_begun() -> None:
+    with RedisServer() as server, server.client() as client:
+        layer = RedisChannelLayer([server.url])
+        for _ in range(5):
+            sends = [asyncio.create_task(layer.send_async("a", {"n": n})) for n in range(20)]
+            await layer.send_async("b", {})
+            more = [asyncio.create_task(layer.send_async("a", {"n": n})) for n in range(20)]
+            await asyncio.sleep(0)
+            await layer.close_async()
+            await asyncio.gather(*sends, *more)
+        assert layer.channel_statistics("a")["messages_pending"] == 200
+        layer.close()
+        await asyncio.to_thread(
+            wait_until, lambda: len(client.client_list()) == 1, "all connections are closed"
+        )
+
+
 def test_closing_from_a_thread_closes_the_connections_of_a_loop_that_runs() -> None:
     with RedisServer() as server, server.client() as client:
         layer = RedisChannelLayer([server.url])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import batch as batch_module
 from channels.layers.redis import sender as sender_module
 from channels.test.layer_cases.base import numbers
 
@@ -97,12 +99,42 @@ def test_an_error_says_so_when_some_members_got_the_message() -> None:
         layer.close()
 
 
-def test_no_more_groups_are_remembered_than_is_good(
+def test_no_more_owners_are_remembered_than_is_good(
     redis_layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "GROUPS_KNOWN", 3)
-    for group in "abcdefg":
-        redis_layer.group_add(group, "plain")
-        redis_layer.send_group(group, {"n": 1})
-        assert len(redis_layer._sender._audiences) <= 3
-    assert numbers(redis_layer, "plain") == [1] * 7
+    monkeypatch.setattr(sender_module, "OWNERS_OF_A_GROUP", 2)
+    monkeypatch.setattr(sender_module, "OWNERS_KNOWN", 4)
+    channels = {"a": ["x"], "b": ["x", "y"], "c": [], "d": ["x", "y", "z"], "e": ["y", "z"]}
+    for _ in range(3):
+        for group, members in channels.items():
+            for channel in members:
+                redis_layer.group_add(group, channel)
+            redis_layer.send_group(group, {"n": 1})
+            known = redis_layer._sender._audiences.values()
+            assert all(len(audience.owners) in (1, 2) for audience in known)
+            assert sum(len(audience.owners) for audience in known) <= 4
+    assert numbers(redis_layer, "x") == [1] * 9
+    assert numbers(redis_layer, "z") == [1] * 6
+
+
+def test_a_large_message_goes_to_known_owners_in_parts_too(
+    redis_layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (batch_module, sender_module):
+        monkeypatch.setattr(module, "BYTES_AT_ONCE", 3000)
+    members = [f"m{number}" for number in range(9)]
+    for channel in members:
+        redis_layer.group_add("g", channel)
+
+    def pushes(message: Any) -> int:
+        with redis_server.client() as client:
+            before: Any = client.info("commandstats")
+            redis_layer.send_group("g", message)
+            after: Any = client.info("commandstats")
+        return int(after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"])
+
+    redis_layer.send_group("g", {"n": 1})
+    assert pushes({"n": 1}) == 1
+    assert pushes({"n": 1, "x": "y" * 900}) == 3
+    assert pushes({"n": 1}) == 1
+    assert all(numbers(redis_layer, channel) == [1] * 4 for channel in members)

@@ -180,6 +180,24 @@ def test_the_capacity_of_a_channel_is_divided_exactly(
         one_reader.send("one?x", {})
 
 
+def test_a_full_shard_keeps_nothing_back_from_the_others(
+    new_layer: NewLayer, redis_shards: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.layers.redis.batch.PUSHES_AT_ONCE", 3)
+    layer = new_layer(redis_shards, capacity=9)
+    for n in range(9):
+        layer.send("normal", {"n": n})
+    home = layer._shards.home("normal")
+    redis_shards[home].ask("DEL", f"{layer.prefix}normal")
+    layer.group_add("g", "normal")
+    others = [Sending(name_at(layer, home, f"x{n}?{{}}"), {}) for n in range(6)]
+    full = [Sending("normal", {}) for _ in range(3)]
+    assert (
+        layer.send_many([*full, *others, Sending("g", {"n": 9}, to_group=True)])[3:] == [None] * 7
+    )
+    assert {"n": 9} in [message for _, message in drain(layer, "normal")]
+
+
 # Groups
 
 

@@ -42,9 +42,9 @@ class Batch:
         self._shards = shards
         self._waiting: dict[int, list[Run]] = {}
         self._open_runs: dict[tuple[int, str], Run] = {}
-        #: The runs that each request of the last round is about.
-        self.said: list[list[Run]] = []
-        self._full: dict[str, int] = {}
+        #: The shard and the runs that each request of the last round is about.
+        self.said: list[tuple[int, list[Run]]] = []
+        self._full: dict[tuple[int, str], int] = {}
         self._reached: set[int] = set()
 
     def run_to(self, shard: int, owner: str, limit: int, group: str = "") -> Run:
@@ -66,9 +66,9 @@ class Batch:
             requests = []
             for shard, waiting in self._waiting.items():
                 part, self._waiting[shard] = _divided(waiting)
-                if part := [run for run in part if not self._is_kept_back(run)]:
+                if part := [run for run in part if not self._is_kept_back(shard, run)]:
                     requests.append(Request(shard, self._shards[shard].commands.push(part)))
-                    self.said.append(part)
+                    self.said.append((shard, part))
             self._waiting = {shard: runs for shard, runs in self._waiting.items() if runs}
             if requests:
                 return requests
@@ -76,10 +76,10 @@ class Batch:
 
     def note(self, answers: Sequence[Any]) -> None:
         """Take over the answers to what ``next_round`` gave."""
-        for part, answer in zip(self.said, answers, strict=True):
-            self.note_part(part, answer)
+        for (shard, part), answer in zip(self.said, answers, strict=True):
+            self.note_part(shard, part, answer)
 
-    def note_part(self, part: Sequence[Run], answer: Any) -> None:
+    def note_part(self, shard: int, part: Sequence[Run], answer: Any) -> None:
         """Take over the answer to the push of some runs."""
         if isinstance(answer, Exception):
             for run in part:
@@ -98,7 +98,7 @@ class Batch:
             if state == GONE:
                 self.gone.append((run.group, run.owner))
             elif state is not None:
-                self._full[run.owner] = state
+                self._full[shard, run.owner] = state
                 self._note_refusal(run, taken, state)
 
     def final_outcomes(self) -> list[Exception | None]:
@@ -109,9 +109,9 @@ class Batch:
                 self.outcomes[number] = _reaching_some(outcome)
         return self.outcomes
 
-    def _is_kept_back(self, run: Run) -> bool:
+    def _is_kept_back(self, shard: int, run: Run) -> bool:
         """What goes to a queue that was full a round ago is refused too, to keep the order."""
-        depth = self._full.get(run.owner)
+        depth = self._full.get((shard, run.owner))
         if depth is not None:
             self._note_refusal(run, 0, depth)
         return depth is not None

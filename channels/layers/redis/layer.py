@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ...types import Content, Received, Sending
 from .. import codec
@@ -53,6 +53,8 @@ class RedisChannelLayer(BaseChannelLayer):
     everything but a blocking receive raises ``ChannelLayerUnavailable``; what may have arrived
     is never sent again. Safe with threads, event loops and forks.
     """
+
+    takes_packed: ClassVar[bool] = True
 
     def __init__(
         self,

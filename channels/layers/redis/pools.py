@@ -147,12 +147,14 @@ class LoopPool:
             await self._make_sure(connection, is_new=not used_at)
         return connection
 
-    def give(self, connection: Any) -> None:
+    async def give(self, connection: Any) -> None:
         """Take a connection back that owes no answer."""
+        self._free.release()
         if connection in self._used:
             self._used.discard(connection)
             self._idle.append((connection, time.monotonic()))
-        self._free.release()
+        else:
+            await connection.disconnect()  # of a pool that was closed meanwhile
 
     async def drop(self, connection: Any) -> None:
         """Close a connection that is of no use any more."""
@@ -161,11 +163,10 @@ class LoopPool:
         await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
-        """Close all connections; later ones are made anew."""
-        connections = [connection for connection, _ in self._idle] + list(self._used)
-        self._idle.clear()
+        """Close all connections, those in use when they are given back; later ones are new."""
+        idle, self._idle = self._idle, []
         self._used.clear()
-        for connection in connections:
+        for connection, _ in idle:
             await connection.disconnect()
 
     async def _wait(self) -> None:

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from ...exceptions import ChannelFull, ChannelLayerUnavailable
 from ..base import queue_of
-from .batch import Batch, Refused
+from .batch import BYTES_AT_ONCE, Batch, Refused
 from .command import Template
 from .commands import SENT, Run, pairs, split
 from .shards import Shards
 from .steps import Request, Steps
 
-#: Groups whose owners are remembered, and owners of one group.
-GROUPS_KNOWN, OWNERS_KNOWN = 2000, 100
+#: Owners of one group that are remembered, and of all groups together: what is kept of each is
+#: about a kilobyte.
+OWNERS_OF_A_GROUP, OWNERS_KNOWN = 100, 10_000
 
 Outcome = Exception | None
 
@@ -50,6 +51,7 @@ class Sender:
         self._capacity_of = capacity_of
         self._channel_full = channel_full
         self._audiences: dict[str, Audience] = {}
+        self._owners_known = 0
 
     def send(self, channel: str, body: bytes) -> Steps[Outcome]:
         """Send one message to one channel: to a shard that takes it, and not where it may be."""
@@ -78,14 +80,16 @@ class Sender:
         An owner itself says whether it has members. So the first ones may be wrong, and only the
         others make another round.
         """
-        audience = self._audiences.get(group) or self._make_audience(group, [])
+        audience = self._audiences.get(group)
+        if audience is None or len(body) * len(audience.owners) > BYTES_AT_ONCE:
+            audience = self._make_audience(group, frozenset())
         told = [Request(shard, template.filled(body)) for shard, template, _ in audience.parts]
         found, *answers = yield [audience.lookup, *told]
         if not any(answers) and is_audience(audience, found):
             return None
         batch = Batch(self._shards, 1)
-        for (_, _, runs), answer in zip(audience.parts, answers, strict=True):
-            batch.note_part(runs, answer)
+        for (shard, _, runs), answer in zip(audience.parts, answers, strict=True):
+            batch.note_part(shard, runs, answer)
         if isinstance(found, Exception):
             batch.outcomes[0] = found
         else:
@@ -94,27 +98,34 @@ class Sender:
                 batch.scores[group, owner] = score
                 if name not in audience.owners:
                     self._add_member(batch, 0, group, body, owner)
-            self._remember(group, found[::2])
+            self._remember(group, frozenset(found[::2]))
         [outcome] = yield from self.finish(batch)
         return outcome
 
-    def _remember(self, group: str, owners: list[bytes]) -> None:
-        if len(self._audiences) >= GROUPS_KNOWN:
-            self._audiences.clear()
+    def _remember(self, group: str, owners: frozenset[bytes]) -> None:
+        known = self._audiences.get(group)
+        if known is not None and known.owners == owners:
+            return
+        self._audiences.pop(group, None)
+        self._owners_known -= len(known.owners) if known else 0
+        if not 0 < len(owners) <= OWNERS_OF_A_GROUP:
+            return
+        if self._owners_known + len(owners) > OWNERS_KNOWN:
+            self._audiences, self._owners_known = {}, 0
         self._audiences[group] = self._make_audience(group, owners)
+        self._owners_known += len(owners)
 
-    def _make_audience(self, group: str, owners: list[bytes]) -> Audience:
+    def _make_audience(self, group: str, owners: frozenset[bytes]) -> Audience:
         home = self._shards.home(group)
         lookup = Request(home, self._shards[home].commands.owners(group))
         batch = Batch(self._shards, 1)
-        known = frozenset(owners[:OWNERS_KNOWN])
-        for owner in known:
+        for owner in owners:
             self._add_member(batch, 0, group, b"", owner.decode())
-        parts = [
-            (shard, Template(command), runs)
-            for (shard, command), runs in zip(batch.next_round(), batch.said, strict=True)
-        ]
-        return Audience(known, lookup, parts)
+        parts = []
+        while requests := batch.next_round():
+            for (_, command), (shard, runs) in zip(requests, batch.said, strict=True):
+                parts.append((shard, Template(command), runs))
+        return Audience(owners, lookup, parts)
 
     def gather(self, messages: Sequence[Encoded | Exception]) -> Steps[Batch]:
         """Find out where several messages go; an exception stands for one that cannot go."""

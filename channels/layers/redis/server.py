@@ -197,7 +197,7 @@ class LoopServer:
         except BaseException:
             await pool.drop(connection)
             raise
-        pool.give(connection)
+        await pool.give(connection)
         return answers
 
     async def _read(self, connection: Any) -> Any:

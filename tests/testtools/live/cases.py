@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -141,27 +139,6 @@ class CountingWorkerProcess(WorkerProcess):
         User.objects.create(username="made by the worker process")
         super().serve(layer)
         Path(os.environ["LIVE_DIRECTORY"], "ended").touch()
-
-
-class IdleWorkerProcess(WorkerProcess):
-    """Its worker waits for messages for ever."""
-
-    def serve(self, layer: ChannelLayerWrapper) -> None:
-        def receive(*arguments: Any, **keywords: Any) -> None:
-            User.objects.create(username="receives")
-            threading.Event().wait()
-
-        layer.channel_layer.receive = receive
-        super().serve(layer)
-
-
-class TestIdleWorkerProcess(ChannelLiveServerTestCase):
-    WorkerProcess = IdleWorkerProcess
-
-    def test_a_worker_that_receives_ends_when_the_test_does(self) -> None:
-        # One that waited for its receive would be killed, and this fail.
-        while not User.objects.exists():
-            assert len(multiprocessing.active_children()) == 2
 
 
 class TestOwnWorkerProcess(ChannelLiveServerTestCase):
