@@ -10,7 +10,7 @@ import re
 import secrets
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from .. import exceptions
 from ..types import Content, Received, Sending
@@ -280,19 +280,20 @@ class BaseChannelLayer:
     @staticmethod
     def check_channel(name: str) -> None:
         """Raise ``TypeError`` unless a message can be sent to ``name``."""
-        _check_name(name, CHANNEL_NAME, "channel", CHANNEL_RULE)
+        if not (isinstance(name, str) and _is_channel(name)):
+            _refuse_name(name, CHANNEL_NAME, "channel", CHANNEL_RULE)
 
     @staticmethod
     def check_receive_channel(name: str) -> None:
         """Raise ``TypeError`` unless messages can be received from ``name``."""
         if isinstance(name, str) and _can_be_received(name):
             return
-        if isinstance(name, str) and CHANNEL_NAME.fullmatch(name) and "!" in name:
+        if isinstance(name, str) and _is_channel(name) and "!" in name:
             raise TypeError(
                 f"{name!r} cannot be received from by itself: a process receives all its "
                 f"process-specific channels at once, under {queue_of(name)!r}."
             )
-        _check_name(name, RECEIVE_NAME, "channel", RECEIVE_RULE)
+        _refuse_name(name, RECEIVE_NAME, "channel", RECEIVE_RULE)
 
     @classmethod
     def check_receive_channels(cls, names: Iterable[str]) -> list[str]:
@@ -307,12 +308,25 @@ class BaseChannelLayer:
     @staticmethod
     def check_group(name: str) -> None:
         """Raise ``TypeError`` unless ``name`` can be a group's name."""
-        _check_name(name, GROUP_NAME, "group", LETTERS)
+        if not (isinstance(name, str) and _is_group(name)):
+            _refuse_name(name, GROUP_NAME, "group", LETTERS)
+
+
+# Remembered, as the same names come again, at least when what was held goes out.
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_channel(name: str) -> bool:
+    return len(name) < NAME_LIMIT and CHANNEL_NAME.fullmatch(name) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_group(name: str) -> bool:
+    return len(name) < NAME_LIMIT and GROUP_NAME.fullmatch(name) is not None
 
 
 @functools.lru_cache(maxsize=1024)
 def _can_be_received(name: str) -> bool:
-    """Remembered, as a worker names the same channels with every message."""
     return len(name) < NAME_LIMIT and RECEIVE_NAME.fullmatch(name) is not None
 
 
@@ -333,11 +347,9 @@ def _check_lifetime(name: str, seconds: float) -> None:
         )
 
 
-def _check_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> None:
+def _refuse_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> NoReturn:
     if not isinstance(name, str):
         raise TypeError(f"A {kind} name must be text, not {type(name).__name__}: {name!r}.")
-    if len(name) < NAME_LIMIT and rule.fullmatch(name):
-        return
     raise TypeError(
         f"{name!r} is not a {kind} name: a {kind} name has fewer than {NAME_LIMIT} characters "
         f"(this one has {len(name)}) and consists of {allowed}{_offender(name, rule)}."

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ...types import Content, Received, Sending
 from .. import codec
 from ..base import BaseChannelLayer, CapacityPatterns
+from ..codec import Packed
 from ..encryption import Cipher
 from .commands import Commands
 from .driver import Driver, LoopDriver
@@ -236,6 +237,9 @@ class RedisChannelLayer(BaseChannelLayer):
                 self.check_group(name)
             else:
                 self.check_channel(name)
+            # Mostly it was encoded when it was held, and nothing is left to do.
+            if type(message) is Packed and self._cipher is None and self.max_message_size is None:
+                return name, message.data, to_group
             return name, self.encode(message), to_group
         except Exception as error:
             return error

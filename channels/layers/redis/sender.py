@@ -143,6 +143,7 @@ class Sender:
     def _sort(self, messages: Sequence[Encoded | Exception], owners: dict[str, Any]) -> Batch:
         batch = Batch(self._shards, len(messages))
         ways: dict[str, Way] = {}
+        nobody = run = Run("", 0)
         for number, message in enumerate(messages):
             if isinstance(message, Exception):
                 batch.outcomes[number] = message
@@ -150,10 +151,13 @@ class Sender:
             name, body, to_group = message
             if to_group:
                 self._add_members(batch, number, name, body, owners[name])
-            else:
-                owner, target = split(name)
+                run = nobody
+                continue
+            owner, target = split(name)
+            if owner != run.owner or owner not in ways:
                 shard, limit = ways.get(owner) or self._way_to(owner, ways)
-                batch.run_to(shard, owner, limit).add(number, entry_of(target, body))
+                run = batch.run_to(shard, owner, limit)
+            run.add(number, entry_of(target, body))
         return batch
 
     def _add_members(
