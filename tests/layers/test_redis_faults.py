@@ -8,8 +8,10 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from channels.exceptions import ChannelLayerUnavailable
-from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import RedisChannelLayer, pools
 from channels.layers.redis.outage import Outage
 from channels.test.layer_cases.base import InThread, receive_soon
 
@@ -43,6 +45,32 @@ def test_a_send_after_a_restart_finds_its_connection_stale_and_makes_a_new_one(
     layer.send("a", {})
     server.restart()
     layer.send("a", {"n": 1})
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+
+
+def test_after_the_failure_of_a_connection_no_other_is_relied_on(
+    server: RedisServer, layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "FRESH_SECONDS", 3600)
+    pool = layer._driver._server(layer._driver.locations[0].host)._pool
+    for connection in [pool.take() for _ in range(3)]:
+        pool.give(connection)
+    server.restart()
+    with unavailable("may have arrived"):
+        layer.send("a", {"n": 0})
+    layer.send("a", {"n": 1})
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+
+
+async def test_a_coroutine_relies_on_no_other_connection_after_a_failure(
+    server: RedisServer, layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "FRESH_SECONDS", 3600)
+    await asyncio.gather(*(layer.send_async("a", {}) for _ in range(3)))
+    await asyncio.to_thread(server.restart)
+    with unavailable("may have arrived"):
+        await layer.send_async("a", {"n": 0})
+    await layer.send_async("a", {"n": 1})
     assert layer.receive(["a"]) == ("a", {"n": 1})
 
 

@@ -16,7 +16,8 @@ from redis.exceptions import NoPermissionError
 #: Seconds to wait for one of the connections to become free.
 PATIENCE = 5.0
 
-#: Seconds after which a connection that was not used may have been closed by the server.
+#: Seconds after which a connection that was not used may have been closed by the server. After
+#: the failure of one, all others may have been.
 FRESH_SECONDS = 0.05
 
 
@@ -38,6 +39,7 @@ class Pool:
         self._waiting = 0
         self._idle: list[tuple[Any, float]] = []
         self._used: set[Any] = set()
+        self._failed_at = 0.0
 
     def take(self) -> Any:
         """A connection that works, as far as can be seen; raises what redis-py raises."""
@@ -48,7 +50,7 @@ class Pool:
                 self._wait()
             connection, used_at = self._idle.pop() if self._idle else (self._connect(), 0.0)
             self._used.add(connection)
-        if used_at + FRESH_SECONDS < time.monotonic():
+        if used_at + FRESH_SECONDS < time.monotonic() or used_at < self._failed_at:
             self._make_sure(connection, is_new=not used_at)
         return connection
 
@@ -66,6 +68,7 @@ class Pool:
     def drop(self, connection: Any) -> None:
         """Close a connection that is of no use any more."""
         with self._lock:
+            self._failed_at = time.monotonic()
             self._used.discard(connection)
             self._changed.notify()
         connection.disconnect()
@@ -130,6 +133,7 @@ class LoopPool:
         self._free = asyncio.Semaphore(size)
         self._idle: list[tuple[Any, float]] = []
         self._used: set[Any] = set()
+        self._failed_at = 0.0
 
     async def take(self) -> Any:
         """A connection that works, as far as can be seen; raises what redis-py raises."""
@@ -143,7 +147,7 @@ class LoopPool:
             self._free.release()
             raise
         self._used.add(connection)
-        if used_at + FRESH_SECONDS < time.monotonic():
+        if used_at + FRESH_SECONDS < time.monotonic() or used_at < self._failed_at:
             await self._make_sure(connection, is_new=not used_at)
         return connection
 
@@ -158,6 +162,7 @@ class LoopPool:
 
     async def drop(self, connection: Any) -> None:
         """Close a connection that is of no use any more."""
+        self._failed_at = time.monotonic()
         self._used.discard(connection)
         self._free.release()
         await connection.disconnect(nowait=True)
