@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..layers.base import random_name
+from ..layers.names import random_name
 from ..types import Content
 from .layer_io import LayerIO
 from .mailbox import Mailbox, Reply

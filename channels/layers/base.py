@@ -1,23 +1,18 @@
-"""What every layer of ours has in common: the contract, names and capacities."""
+"""What every layer of ours has in common: the contract, and capacities."""
 
 from __future__ import annotations
 
 import asyncio
 import fnmatch
-import functools
 import math
 import re
-import secrets
-import string
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, cast
 
 from .. import exceptions
 from ..types import Content, Received, Sending
-from . import codec
-
-#: A name is shorter than this, in characters.
-NAME_LIMIT = 100
+from . import codec, names
+from .names import queue_of, random_name
 
 #: Seconds that a blocking receive waits before it returns with nothing.
 BLOCK_SECONDS = 1.0
@@ -25,35 +20,7 @@ BLOCK_SECONDS = 1.0
 #: Seconds that a message or a membership may live: ten years, which every store can count.
 LONGEST_LIFETIME = 10 * 365 * 86400
 
-#: Characters in the random part of a name that ``new_channel`` makes: 62 ** 12 possibilities.
-RANDOM_LENGTH = 12
-
-RANDOM_ALPHABET = string.ascii_letters + string.digits
-CHANNEL_NAME = re.compile(r"[A-Za-z0-9\-_.]+([?!][A-Za-z0-9\-_.]+)?")
-RECEIVE_NAME = re.compile(r"[A-Za-z0-9\-_.]+(\?[A-Za-z0-9\-_.]+|!)?")
-GROUP_NAME = re.compile(r"[A-Za-z0-9\-_.]+")
-LETTERS = "ASCII letters, digits, '-', '_' and '.'"
-CHANNEL_RULE = f"{LETTERS}, with at most one '?' or '!' that more characters follow"
-RECEIVE_RULE = f"{LETTERS}, with at most one '?' that more characters follow, or '!' at the end"
-
 CapacityPatterns = Mapping[str | re.Pattern[str], int]
-
-
-def queue_of(channel: str) -> str:
-    """The queue that ``channel`` is read from: process-specific channels share their process's."""
-    process, mark, _ = channel.partition("!")
-    return process + mark
-
-
-def statistics_name(channel: str) -> str:
-    """What ``channel`` is counted under: its process, or its single-reader name up to ``?``."""
-    name, mark, _ = channel.partition("?")
-    return queue_of(name + mark)
-
-
-def random_name() -> str:
-    """An unused name for a process, a socket or a single-reader channel."""
-    return "".join(secrets.choice(RANDOM_ALPHABET) for _ in range(RANDOM_LENGTH))
 
 
 class BaseChannelLayer:
@@ -277,57 +244,21 @@ class BaseChannelLayer:
             "or 'channel_capacity' in the layer's CONFIG."
         )
 
-    @staticmethod
-    def check_channel(name: str) -> None:
-        """Raise ``TypeError`` unless a message can be sent to ``name``."""
-        if not (isinstance(name, str) and _is_channel(name)):
-            _refuse_name(name, CHANNEL_NAME, "channel", CHANNEL_RULE)
-
-    @staticmethod
-    def check_receive_channel(name: str) -> None:
-        """Raise ``TypeError`` unless messages can be received from ``name``."""
-        if isinstance(name, str) and _can_be_received(name):
-            return
-        if isinstance(name, str) and _is_channel(name) and "!" in name:
-            raise TypeError(
-                f"{name!r} cannot be received from by itself: a process receives all its "
-                f"process-specific channels at once, under {queue_of(name)!r}."
-            )
-        _refuse_name(name, RECEIVE_NAME, "channel", RECEIVE_RULE)
+    check_channel = staticmethod(names.check_channel)
+    check_group = staticmethod(names.check_group)
+    check_receive_channel = staticmethod(names.check_receive_channel)
 
     @classmethod
-    def check_receive_channels(cls, names: Iterable[str]) -> list[str]:
-        """``names`` as a list; ``TypeError`` unless messages can be received from all of them."""
-        if isinstance(names, str | bytes):
-            raise TypeError(f"receive() takes a list of names, not one name: write [{names!r}].")
-        checked = list(names)
+    def check_receive_channels(cls, channels: Iterable[str]) -> list[str]:
+        """``channels`` as a list; ``TypeError`` unless all of them can be received from."""
+        if isinstance(channels, str | bytes):
+            raise TypeError(
+                f"receive() takes a list of names, not one name: write [{channels!r}]."
+            )
+        checked = list(channels)
         for name in checked:
             cls.check_receive_channel(name)
         return checked
-
-    @staticmethod
-    def check_group(name: str) -> None:
-        """Raise ``TypeError`` unless ``name`` can be a group's name."""
-        if not (isinstance(name, str) and _is_group(name)):
-            _refuse_name(name, GROUP_NAME, "group", LETTERS)
-
-
-# Remembered, as the same names come again, at least when what was held goes out.
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_channel(name: str) -> bool:
-    return len(name) < NAME_LIMIT and CHANNEL_NAME.fullmatch(name) is not None
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_group(name: str) -> bool:
-    return len(name) < NAME_LIMIT and GROUP_NAME.fullmatch(name) is not None
-
-
-@functools.lru_cache(maxsize=1024)
-def _can_be_received(name: str) -> bool:
-    return len(name) < NAME_LIMIT and RECEIVE_NAME.fullmatch(name) is not None
 
 
 def _check_number(name: str, value: object) -> None:
@@ -345,26 +276,6 @@ def _check_lifetime(name: str, seconds: float) -> None:
         raise ValueError(
             f"{name} must be more than 0 and at most {LONGEST_LIFETIME} seconds, not {seconds!r}."
         )
-
-
-def _refuse_name(name: object, rule: re.Pattern[str], kind: str, allowed: str) -> NoReturn:
-    if not isinstance(name, str):
-        raise TypeError(f"A {kind} name must be text, not {type(name).__name__}: {name!r}.")
-    raise TypeError(
-        f"{name!r} is not a {kind} name: a {kind} name has fewer than {NAME_LIMIT} characters "
-        f"(this one has {len(name)}) and consists of {allowed}{_offender(name, rule)}."
-    )
-
-
-def _offender(name: str, rule: re.Pattern[str]) -> str:
-    """Which character breaks the rule, as the end of a sentence."""
-    if rule.fullmatch(name):
-        return ""
-    if not name:
-        return "; this one is empty"
-    found = rule.match(name)
-    position = found.end() if found else 0
-    return f"; {name[position]!r} at position {position} breaks this"
 
 
 def _compile_capacities(patterns: CapacityPatterns) -> list[tuple[re.Pattern[str], int]]:

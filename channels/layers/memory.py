@@ -12,7 +12,8 @@ from typing import ClassVar, TypeVar
 
 from ..types import Content, Received, Sending
 from . import codec
-from .base import BLOCK_SECONDS, BaseChannelLayer, CapacityPatterns, queue_of, statistics_name
+from .base import BLOCK_SECONDS, BaseChannelLayer, CapacityPatterns
+from .names import queue_of, statistics_name
 from .waiting import LoopWaiter, ThreadWaiter, Waiter, Waiters
 
 #: Queues (or groups) that each operation looks at for something that has expired. Two, as an

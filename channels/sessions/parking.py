@@ -13,7 +13,7 @@ from typing import Any
 
 from ..channel import Channel
 from ..exceptions import ConsumeLater
-from ..layers.base import NAME_LIMIT
+from ..layers.names import NAME_LIMIT
 from ..message import Message
 from ..pending import RETRY_TIME, send_until
 from ..types import Content

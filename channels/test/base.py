@@ -15,7 +15,7 @@ from django.test.utils import TestContextDecorator
 from ..asgi import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from ..channel import Channel, Group
 from ..layers import InMemoryChannelLayer
-from ..layers.base import queue_of
+from ..layers.names import queue_of
 from ..lifecycle import run_consumer
 from ..message import Message
 from ..routing import Include, RoutingObject

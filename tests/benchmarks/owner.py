@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from channels.layers.base import random_name
+from channels.layers.names import random_name
 from channels.layers.redis import RedisChannelLayer
 
 

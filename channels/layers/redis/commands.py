@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..base import statistics_name
+from ..names import statistics_name
 from .command import Argument, Command, Script, Template
 
 Item = TypeVar("Item")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
-from ..base import queue_of, statistics_name
+from ..names import queue_of, statistics_name
 from .command import Command
 from .commands import ALIVE_SECONDS, batches, is_process, pairs
 from .shards import Shards, is_spread

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelFull, ChannelLayerUnavailable
-from ..base import queue_of
+from ..names import queue_of
 from .batch import BYTES_AT_ONCE, Batch, Refused
 from .command import Template
 from .commands import SENT, Run, pairs, split
