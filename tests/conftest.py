@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis import RedisChannelLayer, pools
 
 from .certificates import Certificates, make_certificates
 from .redis_cluster import ClusterDeployment
@@ -48,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files come first; xdist must be told to keep that order."""
     places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+@pytest.fixture(autouse=True)
+def _every_connection_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command meets is no matter of how quickly its test has stopped a server."""
+    monkeypatch.setattr(pools, "FRESH_SECONDS", 0)
 
 
 @pytest.fixture(scope="session")

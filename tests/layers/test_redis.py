@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.commands import DRAIN, Script
 from channels.layers.redis.hosts import parse_hosts
+from channels.layers.redis.scripts import DRAIN, Script
 from channels.layers.redis.server import Server
 from channels.test.layer_cases.base import InThread, drain, receive_soon
 

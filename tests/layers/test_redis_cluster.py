@@ -17,7 +17,7 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from channels.exceptions import ChannelLayerUnavailable
 from channels.layers.redis import RedisClusterChannelLayer, errands
 from channels.layers.redis.cluster import SLOTS, Nodes, make_tags, slot_of
-from channels.layers.redis.commands import Command
+from channels.layers.redis.command import Command
 from channels.layers.redis.hosts import parse_hosts
 from channels.test.layer_cases.base import (
     InThread,

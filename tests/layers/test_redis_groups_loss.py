@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.commands import RESTORE
+from channels.layers.redis.scripts import RESTORE
 from channels.layers.redis.steps import ask
 
 from ..redis_server import RedisServer, wait_until

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.commands import Command
+from channels.layers.redis.command import Command
 from channels.layers.redis.steps import Request, Steps
 from channels.test.layer_cases.base import InThread, drain
 

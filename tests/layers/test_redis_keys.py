@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from channels.layers.redis import RedisClusterChannelLayer, commands
+from channels.layers.redis import RedisClusterChannelLayer, scripts
 from channels.test.layer_cases.batches import ReceiveBatchCases, SendManyCases, TurnCases
 from channels.test.layer_cases.delivery import AsyncCases, DeliveryCases
 from channels.test.layer_cases.groups import GroupCases
@@ -169,8 +169,8 @@ def scripts_of(said: list[Said]) -> Iterator[Said]:
 def test_every_script_was_run(said: list[Said]) -> None:
     # The text itself, where the server did not know it yet.
     words = {codecs.decode(each.words[1], "unicode_escape") for each in scripts_of(said)}
-    scripts = {thing for thing in vars(commands).values() if isinstance(thing, commands.Script)}
-    missing = {script.name for script in scripts if not words & {script.digest, script.text}}
+    known = {thing for thing in vars(scripts).values() if isinstance(thing, scripts.Script)}
+    missing = {script.name for script in known if not words & {script.digest, script.text}}
     assert missing == set()
 
 

@@ -10,8 +10,10 @@ import pytest
 import redis
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.commands import RESTORE, SNAPSHOT, Command, batches
+from channels.layers.redis.command import Command
+from channels.layers.redis.commands import batches
 from channels.layers.redis.memberships import Memberships
+from channels.layers.redis.scripts import RESTORE, SNAPSHOT
 from channels.layers.redis.steps import Request
 from channels.test.layer_cases.base import drain
 

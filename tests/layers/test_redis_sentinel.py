@@ -14,7 +14,7 @@ from django.test import override_settings
 from channels.asgi import ChannelLayerManager
 from channels.exceptions import ChannelLayerUnavailable, InvalidChannelLayerError
 from channels.layers.redis import RedisSentinelChannelLayer
-from channels.layers.redis.commands import Command
+from channels.layers.redis.command import Command
 from channels.layers.redis.steps import Request
 from channels.test.layer_cases.base import InThread, receive_soon, receive_soon_async
 

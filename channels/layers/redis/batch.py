@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...exceptions import ChannelLayerUnavailable
-from .commands import GONE, SENT, Run
+from .runs import GONE, SENT, Run
 from .shards import Shards
 from .steps import Request
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
+
+from .scripts import Script
 
 Argument = str | bytes | int | float
 
@@ -17,20 +17,6 @@ except ImportError:
 
 #: How an empty last argument is written.
 EMPTY_ARGUMENT = b"$0\r\n\r\n"
-
-
-class Script:
-    """One Lua script of the package, behind what all scripts share and the parts that it needs."""
-
-    def __init__(self, name: str, *parts: str) -> None:
-        self.name = name
-        package = resources.files(__package__)
-        files = [package / f"{part}.lua" for part in ("common", *parts, name)]
-        self.text = "\n".join(file.read_text("utf-8") for file in files)
-        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-    def __repr__(self) -> str:
-        return f"<Script {self.name}>"
 
 
 class Command:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..names import statistics_name
-from .command import Argument, Command, Script, Template
+from . import scripts
+from .command import Argument, Command, Template
+from .runs import Run
 
 Item = TypeVar("Item")
 
@@ -43,60 +45,6 @@ TEMPLATES_KEPT = 1000
 
 #: Keys that one step of a flush looks at, or that one script is given at the most.
 KEYS_AT_ONCE = 500
-
-
-SEND = Script("send", "queues")
-PUSH = Script("push", "queues", "memberships")
-RECEIVE = Script("receive", "queues")
-DRAIN = Script("drain")
-RETURN = Script("return", "queues")
-JOIN = Script("join", "memberships")
-LEAVE = Script("leave", "memberships")
-ENLIST = Script("enlist")
-STRIKE = Script("strike")
-MEMBERS = Script("members", "queues", "memberships")
-PROLONG = Script("prolong", "memberships")
-RESTORE = Script("restore")
-SNAPSHOT = Script("snapshot", "memberships")
-ANNOUNCE = Script("announce", "memberships")
-BURY = Script("bury")
-MARK_FLUSH = Script("mark_flush")
-WAITING = Script("waiting", "queues")
-
-
-class Run:
-    """Messages in a row to the queue of ``owner``, which takes so many of them as ``limit`` says.
-
-    With ``group``, they are for the members of that group there. ``bodies`` are encoded messages,
-    without a group each behind its target (see ``common.lua``) and a newline.
-    """
-
-    __slots__ = ("bodies", "group", "limit", "numbers", "owner")
-
-    def __init__(self, owner: str, limit: int, group: str = "") -> None:
-        self.owner = owner
-        self.limit = limit
-        self.group = group
-        self.bodies: list[bytes] = []
-        #: Which messages these are, to those who sent them.
-        self.numbers: list[int] = []
-
-    def __repr__(self) -> str:
-        return f"<Run of {len(self.bodies)} to {self.owner} {self.group}>"
-
-    def add(self, number: int, body: bytes) -> None:
-        self.numbers.append(number)
-        self.bodies.append(body)
-
-    def part(self, start: int, end: int | None = None) -> Run:
-        """Some of the messages."""
-        part = Run(self.owner, self.limit, self.group)
-        part.numbers, part.bodies = self.numbers[start:end], self.bodies[start:end]
-        return part
-
-
-#: What a send came to, or a run from some message on, where it is not the depth of a full queue.
-SENT, GONE = -1, -2
 
 
 def is_process(owner: str) -> bool:
@@ -150,7 +98,7 @@ class Commands:
             self._joined(owner),
             self._counter(owner),
         )
-        return self._call(SEND, keys, *self._lifetimes, limit, b"")
+        return self._call(scripts.SEND, keys, *self._lifetimes, limit, b"")
 
     def _keep(self, key: Hashable, command: Command) -> Template:
         if len(self._templates) >= TEMPLATES_KEPT:
@@ -179,7 +127,9 @@ class Commands:
             else:
                 said += run.bodies
         before_bodies = 4 + len(said)
-        return self._call(PUSH, keys, *self._lifetimes, len(runs), before_bodies, *said, *bodies)
+        return self._call(
+            scripts.PUSH, keys, *self._lifetimes, len(runs), before_bodies, *said, *bodies
+        )
 
     def _keys_of(self, owner: str) -> tuple[str, ...]:
         return (
@@ -192,7 +142,7 @@ class Commands:
     def receive(self, owners: Sequence[str]) -> Command:
         """The answer is the number of an owner and its entry, or nothing."""
         keys = [key for owner in owners for key in (self._queue(owner), self._joined(owner))]
-        return self._call(RECEIVE, keys, *(int(is_process(owner)) for owner in owners))
+        return self._call(scripts.RECEIVE, keys, *(int(is_process(owner)) for owner in owners))
 
     def block(self, owners: Sequence[str], seconds: float, bell: str | None = None) -> Command:
         """Wait for what anybody of ``owners`` gets; with ``bell`` until that rings."""
@@ -221,11 +171,11 @@ class Commands:
         The answer is, for each process, a list of up to ``count`` entries, and one of records.
         """
         keys = [key for owner in places for key in (self._queue(owner), self._journal(owner))]
-        return self._call(DRAIN, keys, count, RECORDS_AT_ONCE, *places.values())
+        return self._call(scripts.DRAIN, keys, count, RECORDS_AT_ONCE, *places.values())
 
     def give_back(self, owner: str, entries: Sequence[bytes]) -> Command:
         """Put entries back to the front, in the order in which they were taken."""
-        return self._call(RETURN, [self._queue(owner)], *reversed(entries))
+        return self._call(scripts.RETURN, [self._queue(owner)], *reversed(entries))
 
     def end_memberships(self, owner: str) -> Command:
         return Command("UNLINK", self._joined(owner))
@@ -234,19 +184,23 @@ class Commands:
         owner, socket = split(channel)
         keys = self._membership(group, owner)
         lifetime = milliseconds(self.group_expiry)
-        return self._call(JOIN, keys, group, socket, lifetime, milliseconds(JOURNAL_SECONDS))
+        return self._call(
+            scripts.JOIN, keys, group, socket, lifetime, milliseconds(JOURNAL_SECONDS)
+        )
 
     def leave(self, group: str, channel: str) -> Command:
         owner, socket = split(channel)
         keys = self._membership(group, owner)
-        return self._call(LEAVE, keys, group, socket, milliseconds(JOURNAL_SECONDS))
+        return self._call(scripts.LEAVE, keys, group, socket, milliseconds(JOURNAL_SECONDS))
 
     def enlist(self, group: str, owner: str) -> Command:
-        return self._call(ENLIST, [self._group(group)], owner, milliseconds(self.group_expiry))
+        return self._call(
+            scripts.ENLIST, [self._group(group)], owner, milliseconds(self.group_expiry)
+        )
 
     def strike(self, group: str, owner: str, score: bytes) -> Command:
         """Take an owner off ``group``, if it still has this score there."""
-        return self._call(STRIKE, [self._group(group)], owner, score)
+        return self._call(scripts.STRIKE, [self._group(group)], owner, score)
 
     def score(self, group: str, owner: str) -> Command:
         """The answer is the score of an owner at ``group``, or nothing."""
@@ -260,20 +214,20 @@ class Commands:
         """The answer is a list of sockets, see ``members.lua``."""
         keys = [self._alive(), self._queue(owner), self._joined(owner)]
         keys.append(self._sockets(group, owner))
-        return self._call(MEMBERS, keys, group, int(is_process(owner)))
+        return self._call(scripts.MEMBERS, keys, group, int(is_process(owner)))
 
     def prolong(self, group: str, owner: str, sockets: Iterable[str]) -> Command:
         """The answer is 1 if the owner is in the group."""
         keys = self._membership(group, owner)
         lifetimes = milliseconds(self.group_expiry), milliseconds(JOURNAL_SECONDS)
-        return self._call(PROLONG, keys, group, *lifetimes, *sockets)
+        return self._call(scripts.PROLONG, keys, group, *lifetimes, *sockets)
 
     def restore(
         self, group: str, owner: str, place: str, sockets: Iterable[tuple[str, float]]
     ) -> Command:
         """``sockets``: names, and when they lapse."""
         members = (text for name, lapses in sockets for text in (name, f"{lapses:.0f}"))
-        return self._call(RESTORE, self._membership(group, owner), group, place, *members)
+        return self._call(scripts.RESTORE, self._membership(group, owner), group, place, *members)
 
     def groups_of(self, owner: str) -> Command:
         return Command("ZRANGE", self._joined(owner), 0, -1)
@@ -282,7 +236,7 @@ class Commands:
         """The answer is the sockets of each group, and the journal; see ``snapshot.lua``."""
         keys = [self._joined(owner), self._journal(owner)]
         keys += (self._sockets(group, owner) for group in groups)
-        return self._call(SNAPSHOT, keys, *groups)
+        return self._call(scripts.SNAPSHOT, keys, *groups)
 
     def changes(self, owner: str, place: str) -> Command:
         """The answer is a list of the records of the journal that come after ``place``."""
@@ -293,15 +247,17 @@ class Commands:
         remembered = max(milliseconds(self.group_expiry), milliseconds(ALIVE_SECONDS))
         keys = [self._alive(), self._joined(process), self._journal(process), self._flush_mark()]
         alive, journal = milliseconds(ALIVE_SECONDS), milliseconds(JOURNAL_SECONDS)
-        return self._call(ANNOUNCE, keys, process, alive, remembered, BURIALS_AT_ONCE, journal)
+        return self._call(
+            scripts.ANNOUNCE, keys, process, alive, remembered, BURIALS_AT_ONCE, journal
+        )
 
     def bury(self, process: str, groups: Iterable[str]) -> Iterator[Command]:
         """Remove what belongs to a dead process that is in ``groups``."""
         keys = [self._sockets(group, process) for group in groups]
         for batch in batches(keys, KEYS_AT_ONCE):
-            yield self._call(BURY, [self._alive(), *batch], process, 0)
+            yield self._call(scripts.BURY, [self._alive(), *batch], process, 0)
         keys = [self._queue(process), self._joined(process), self._journal(process)]
-        yield self._call(BURY, [self._alive(), *keys, self._counter(process)], process, 1)
+        yield self._call(scripts.BURY, [self._alive(), *keys, self._counter(process)], process, 1)
 
     def global_statistics(self) -> Command:
         key = f"{self.stats_prefix}global"
@@ -309,7 +265,7 @@ class Commands:
 
     def mark_flush(self) -> Command:
         keys = [self._alive(), self._flush_mark()]
-        return self._call(MARK_FLUSH, keys, milliseconds(FLUSH_MARK_SECONDS))
+        return self._call(scripts.MARK_FLUSH, keys, milliseconds(FLUSH_MARK_SECONDS))
 
     def scan(self, prefix: str, cursor: bytes) -> Command:
         """The answer is the next cursor (b"0" at the end), and keys that start with ``prefix``."""
@@ -321,7 +277,7 @@ class Commands:
 
     def waiting(self, owners: Iterable[str]) -> Command:
         """The answer is described in ``waiting.lua``."""
-        return self._call(WAITING, [self._queue(owner) for owner in owners])
+        return self._call(scripts.WAITING, [self._queue(owner) for owner in owners])
 
     def counts(self, name: str) -> Command:
         """The answer is what was sent and refused of all that is counted under ``name``."""
@@ -365,7 +321,7 @@ class Commands:
     def _membership(self, group: str, owner: str) -> list[str]:
         return [self._joined(owner), self._sockets(group, owner), self._journal(owner)]
 
-    def _call(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Command:
+    def _call(self, script: scripts.Script, keys: Sequence[str], *arguments: Argument) -> Command:
         return Command("EVALSHA", script.digest, len(keys), *keys, *arguments, script=script)
 
 

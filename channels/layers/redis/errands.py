@@ -10,8 +10,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from ...exceptions import ChannelLayerUnavailable
 from .command import Command
-from .commands import RECEIVE
 from .hosts import Host
+from .scripts import RECEIVE
 from .server import refused
 from .steps import Request
 

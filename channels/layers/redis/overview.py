@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...exceptions import ChannelLayerUnavailable
-from ..names import queue_of, statistics_name
+from ..names import queue_of
 from .command import Command
-from .commands import ALIVE_SECONDS, batches, is_process, pairs
+from .commands import batches, is_process, pairs
 from .shards import Shards, is_spread
 from .steps import COMMANDS_AT_ONCE, Request, Steps, ask
+from .summary import (
+    Look,
+    Record,
+    Waiting,
+    integers,
+    sum_up_channels,
+    sum_up_groups,
+    sum_up_processes,
+    sums,
+)
 
 #: Queues that one script looks at: that takes the server less than a millisecond.
 QUEUES_AT_ONCE = 100
-
-Record = dict[str, Any]
-
-
-class Waiting(NamedTuple):
-    """The messages of a queue, and the age of the oldest in seconds."""
-
-    pending: int
-    age: float
-
-
-@dataclass
-class Look:
-    """What there is on one shard; with an ``error`` it is not known, or not entirely.
-
-    ``counts`` are the sent and the refused messages of each counted name, ``owners`` those who
-    may have members in each group, ``left`` the seconds until each process counts as dead whose
-    home is here, ``wrong_keys`` what somebody else keeps where the layer would.
-    """
-
-    error: str | None = None
-    now: float = 0
-    totals: tuple[int, ...] = (0, 0)
-    queues: dict[str, Waiting] = field(default_factory=dict)
-    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    owners: dict[str, list[str]] = field(default_factory=dict)
-    left: dict[str, float] = field(default_factory=dict)
-    wrong_keys: set[str] = field(default_factory=set)
 
 
 class Overview:
@@ -75,7 +56,7 @@ class Overview:
             for number in range(len(self._shards))
         ]
         _raise_failures(answers)
-        sent, refused = _sums(answers)
+        sent, refused = sums(answers)
         return {"messages_count": sent, "channel_full_count": refused}
 
     def channel_statistics(self, channel: str) -> Steps[dict[str, float]]:
@@ -90,7 +71,7 @@ class Overview:
             if queue is None:
                 raise self._taken(number, owner)
         queues = [self._waiting(*queue) for [queue] in found]
-        sent, refused = _sums(answers[len(numbers) :])
+        sent, refused = sums(answers[len(numbers) :])
         return {
             "messages_count": sent,
             "messages_pending": sum(queue.pending for queue in queues),
@@ -116,7 +97,7 @@ class Overview:
         sockets = yield from self._count_sockets(looks)
         capacity_of = partial(self._capacity, looks)
         channels = sum_up_channels(looks, capacity_of)
-        sent, refused = _sums([look.totals for look in looks])
+        sent, refused = sums([look.totals for look in looks])
         return {
             "expiry": self._expiry,
             "shards": [
@@ -157,11 +138,11 @@ class Overview:
         requests = [Command("TIME"), commands.announced(), commands.global_statistics()]
         time, announced, totals = yield from self._ask_all(number, look, requests)
         look.now = int(time[0]) * 1000 + int(time[1]) / 1000
-        look.totals = _numbers(totals or (0, 0))
+        look.totals = integers(totals or (0, 0))
         look.queues = yield from self._queues(number, look, names.get("", []))
         counts = yield from self._ask_all(number, look, map(commands.counts, counted))
         look.counts = {
-            name: _numbers(found) for name, found in zip(counted, counts, strict=True) if found
+            name: integers(found) for name, found in zip(counted, counts, strict=True) if found
         }
         look.owners = yield from self._owners(number, look, names.get("group", []))
         left = {
@@ -253,110 +234,6 @@ class Overview:
         return answers
 
 
-def sum_up_channels(looks: Sequence[Look], capacity_of: Callable[[str], int]) -> list[Record]:
-    """The channels, fullest and busiest first.
-
-    Those of all processes are one record, and so are single-reader ones with the same beginning.
-    """
-    queues, counts = _queues_of_all(looks), _counts_of_all(looks)
-    owners, counted = _grouped(queues, _shown_as), _grouped(counts, _shown_as)
-    records = []
-    for name in owners | counted:
-        sent, refused = _sums([(0, 0), *(counts[part] for part in counted.get(name, []))])
-        record = {
-            "name": name,
-            **_sum_up(owners.get(name, []), queues, capacity_of),
-            "capacity": min(map(capacity_of, owners.get(name) or counted[name])),
-            "messages_count": sent,
-            "channel_full_count": refused,
-            "queues": len(owners.get(name, [])),
-        }
-        records.append(record)
-    keys = ("queues_full", "messages_pending", "channel_full_count", "messages_count")
-    return _sorted(records, keys)
-
-
-def sum_up_processes(looks: Sequence[Look], capacity_of: Callable[[str], int]) -> list[Record]:
-    """The processes, those for which most waits first."""
-    queues = _queues_of_all(looks)
-    left = {owner: seconds for look in looks for owner, seconds in look.left.items()}
-    known = {*left, *filter(is_process, queues)}
-    records = []
-    for name, owners in _grouped(known, lambda owner: _process_in(owner)[1]).items():
-        latest = max((left[owner] for owner in owners if owner in left), default=None)
-        record = {
-            "name": name,
-            "alive": latest is not None and latest > 0,
-            "last_seen": None if latest is None else round(max(ALIVE_SECONDS - latest, 0), 3),
-            **_sum_up([owner for owner in owners if owner in queues], queues, capacity_of),
-        }
-        records.append(record)
-    return _sorted(records, ("queues_full", "messages_pending"))
-
-
-def sum_up_groups(looks: Sequence[Look], sockets: dict[tuple[str, str], int]) -> list[Record]:
-    """The groups, largest first; ``sockets`` are the members of each process in each group."""
-    records = []
-    for look in looks:
-        for group, owners in look.owners.items():
-            sizes = [sockets.get((group, owner), 0) for owner in filter(is_process, owners)]
-            others = sum(not is_process(owner) for owner in owners)
-            processes = sum(size > 0 for size in sizes)
-            if members := sum(sizes) + others:
-                records.append({"name": group, "members": members, "processes": processes})
-    return _sorted(records, ("members", "processes"))
-
-
-def _queues_of_all(looks: Sequence[Look]) -> dict[str, Waiting]:
-    """The queues, with those of normal channels put together out of their shards."""
-    queues: dict[str, Waiting] = {}
-    for look in looks:
-        for owner, (pending, age) in look.queues.items():
-            before = queues.get(owner, Waiting(0, 0))
-            queues[owner] = Waiting(before.pending + pending, max(before.age, age))
-    return queues
-
-
-def _counts_of_all(looks: Sequence[Look]) -> dict[str, list[int]]:
-    counts: dict[str, list[int]] = {}
-    for look in looks:
-        for name, numbers in look.counts.items():
-            counts[name] = _sums([counts.get(name, (0, 0)), numbers])
-    return counts
-
-
-def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(key(name), []).append(name)
-    return groups
-
-
-def _sum_up(
-    owners: Sequence[str], queues: dict[str, Waiting], capacity_of: Callable[[str], int]
-) -> Record:
-    return {
-        "messages_pending": sum(queues[owner].pending for owner in owners),
-        "messages_max_age": max((queues[owner].age for owner in owners), default=0),
-        "queues_full": sum(queues[owner].pending >= capacity_of(owner) for owner in owners),
-    }
-
-
-def _process_in(owner: str) -> tuple[str, str]:
-    """What stands before the name of the process in the name of its queue, and the name."""
-    start, dot, process = owner.removesuffix("!").rpartition(".")
-    return start + dot, process
-
-
-def _shown_as(owner: str) -> str:
-    return f"{_process_in(owner)[0]}*!" if is_process(owner) else statistics_name(owner)
-
-
-def _sorted(records: list[Record], keys: Sequence[str]) -> list[Record]:
-    """The greatest first, by the first of ``keys`` in which they differ."""
-    return sorted(records, key=lambda record: ([-record[key] for key in keys], record["name"]))
-
-
 def _raise_failures(answers: list[Any]) -> None:
     for answer in answers:
         if isinstance(answer, Exception):
@@ -373,11 +250,3 @@ def _is_of_wrong_type(answer: Any) -> bool:
 def _text(name: bytes) -> str:
     """A name out of a key that may be somebody else's."""
     return name.decode(errors="replace")
-
-
-def _numbers(answer: Iterable[Any]) -> tuple[int, ...]:
-    return tuple(int(number or 0) for number in answer)
-
-
-def _sums(answers: Iterable[Iterable[Any]]) -> list[int]:
-    return [sum(numbers) for numbers in zip(*map(_numbers, answers), strict=True)]

@@ -9,7 +9,8 @@ from ...exceptions import ChannelFull, ChannelLayerUnavailable
 from ..names import queue_of
 from .batch import BYTES_AT_ONCE, Batch, Refused
 from .command import Template
-from .commands import SENT, Run, pairs, split
+from .commands import pairs, split
+from .runs import SENT, Run
 from .shards import Shards
 from .steps import Request, Steps
 
