@@ -29,12 +29,6 @@ Config = dict[str, Any]
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
 def new_layer(redis_config: Config) -> Iterator[Callable[..., RedisChannelLayer]]:
     """Makes layers that share one prefix."""
     made: list[RedisChannelLayer] = []

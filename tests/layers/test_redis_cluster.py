@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from channels.test.layer_cases.base import (
 
 from ..redis_cluster import ClusterDeployment
 from ..redis_server import RedisServer, find_bundled_redis_server, find_free_port, wait_until
+from .faults import assert_a_child_can_send
 from .stream import Stream
 
 NewLayer = Callable[..., RedisClusterChannelLayer]
@@ -286,17 +286,7 @@ def test_the_node_that_a_command_is_sent_to(words: str, address: str, url: str) 
 def test_a_fork_while_a_node_is_looked_for_does_not_block_the_child(
     layer: RedisClusterChannelLayer,
 ) -> None:
-    with layer._directory._lock:
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                layer.send("from.child", {"n": 1})
-                code = 0
-            finally:
-                os._exit(code)
-    assert receive_soon(layer, ["from.child"]) == ("from.child", {"n": 1})
-    assert os.waitpid(pid, 0)[1] == 0
+    assert_a_child_can_send(layer, layer._directory._lock)
 
 
 # Slots that move

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -13,31 +12,10 @@ from channels.layers.redis import RedisChannelLayer
 from channels.test.layer_cases.base import drain
 from channels.types import Sending
 
-from ..redis_server import RedisServer, wait_until
+from ..redis_server import wait_until
 from .reading import Reader
 
 Layers = Callable[..., RedisChannelLayer]
-
-
-@pytest.fixture
-def new_layer(redis_config: dict[str, Any]) -> Iterator[Layers]:
-    """Makes layers that share one prefix."""
-    made: list[RedisChannelLayer] = []
-
-    def make(**config: Any) -> RedisChannelLayer:
-        made.append(RedisChannelLayer(**{**redis_config, **config}))
-        return made[-1]
-
-    yield make
-    made[0].flush()
-    for layer in made:
-        layer.close()
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 def announce(layer: RedisChannelLayer, process: str = "ws.P!") -> None:

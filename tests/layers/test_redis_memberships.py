@@ -24,27 +24,6 @@ Layers = Callable[..., RedisChannelLayer]
 
 
 @pytest.fixture
-def new_layer(redis_config: dict[str, Any]) -> Iterator[Layers]:
-    """Makes layers that share one prefix."""
-    made: list[RedisChannelLayer] = []
-
-    def make(**config: Any) -> RedisChannelLayer:
-        made.append(RedisChannelLayer(**{**redis_config, **config}))
-        return made[-1]
-
-    yield make
-    made[0].flush()
-    for layer in made:
-        layer.close()
-
-
-@pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
 def proxy(redis_server: RedisServer) -> Iterator[TcpProxy]:
     with TcpProxy(redis_server.port) as proxy:
         yield proxy

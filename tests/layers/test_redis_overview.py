@@ -24,12 +24,6 @@ MakeLayer = Callable[..., RedisChannelLayer]
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
 def new_layer(redis_config: Config) -> Iterator[MakeLayer]:
     """Makes layers that share one prefix."""
     made: list[RedisChannelLayer] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from channels.test.layer_cases.base import InThread, receive_soon, receive_soon_
 from ..redis_sentinel import SentinelDeployment
 from ..redis_server import RedisServer, find_bundled_redis_server, find_free_port, wait_until
 from ..tcp_proxy import TcpProxy
+from .faults import assert_a_child_can_send
 from .stream import Stream
 
 NewLayer = Callable[..., RedisSentinelChannelLayer]
@@ -228,17 +228,7 @@ def test_a_fork_while_a_master_is_looked_for_does_not_block_the_child(
     steady: SentinelDeployment, new_layer: NewLayer
 ) -> None:
     layer = new_layer(steady.sentinels, ["main"])
-    with layer._directory._lock:
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                layer.send("from.child", {"n": 1})
-                code = 0
-            finally:
-                os._exit(code)
-    assert receive_soon(layer, ["from.child"]) == ("from.child", {"n": 1})
-    assert os.waitpid(pid, 0)[1] == 0
+    assert_a_child_can_send(layer, layer._directory._lock)
 
 
 def test_after_the_refresh_interval_it_is_asked_for_again_and_may_be_silent(

@@ -66,7 +66,7 @@ class Batch:
             requests = []
             for shard, waiting in self._waiting.items():
                 part, self._waiting[shard] = _divided(waiting)
-                if part := [run for run in part if not self._is_kept_back(shard, run)]:
+                if part := self._refuse_behind_full(shard, part):
                     requests.append(Request(shard, self._shards[shard].commands.push(part)))
                     self.said.append((shard, part))
             self._waiting = {shard: runs for shard, runs in self._waiting.items() if runs}
@@ -109,12 +109,16 @@ class Batch:
                 self.outcomes[number] = _reaching_some(outcome)
         return self.outcomes
 
-    def _is_kept_back(self, shard: int, run: Run) -> bool:
-        """What goes to a queue that was full a round ago is refused too, to keep the order."""
-        depth = self._full.get((shard, run.owner))
-        if depth is not None:
-            self._note_refusal(run, 0, depth)
-        return depth is not None
+    def _refuse_behind_full(self, shard: int, part: list[Run]) -> list[Run]:
+        """What is left without what goes to queues that were full a round ago, for the order."""
+        left = []
+        for run in part:
+            depth = self._full.get((shard, run.owner))
+            if depth is None:
+                left.append(run)
+            else:
+                self._note_refusal(run, 0, depth)
+        return left
 
     def _note_failure(self, run: Run, error: Exception) -> None:
         for number in run.numbers:

@@ -1,4 +1,4 @@
-"""What is said to Redis: the scripts, and how their keys and arguments are made.
+"""What is said to Redis: how the keys and arguments of commands are made.
 
 Nothing here does any I/O, so that it serves blocking and asyncio connections, one command at
 a time or several in a pipeline.
